@@ -1,0 +1,12 @@
+package main
+
+import "github.com/urfave/cli/v2"
+
+// commands lists what mtkport can do, in the order its help shows.
+func commands() []*cli.Command {
+	return []*cli.Command{
+		completionCommand(),
+		manCommand(),
+		versionCommand(),
+	}
+}
