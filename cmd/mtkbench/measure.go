@@ -145,4 +145,3 @@ func vars(kv ...string) map[string]string {
 	}
 	return m
 }
-
