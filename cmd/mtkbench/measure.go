@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -98,11 +96,7 @@ func (b *bed) run(ctx context.Context, script string, vars map[string]string) (s
 		return sample{}, errors.Join(err, fmt.Errorf("%s", tail(out, 400)))
 	}
 	st := cmd.ProcessState
-	s := sample{Wall: wall.Seconds(), CPU: (st.UserTime() + st.SystemTime()).Seconds()}
-	if ru, ok := st.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
-		s.RSS = int64(ru.Maxrss) << 10 // of the largest descendant
-	}
-	return s, nil
+	return sample{Wall: wall.Seconds(), CPU: (st.UserTime() + st.SystemTime()).Seconds(), RSS: maxRSS(st)}, nil
 }
 
 func tail(b []byte, n int) []byte {

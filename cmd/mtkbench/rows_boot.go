@@ -1,8 +1,10 @@
 package main
 
+import "slices"
+
 // rows lists every comparison, group by group.
 func rows() []row {
-	return bootRows()
+	return slices.Concat(bootRows(), systemRows())
 }
 
 func bootRows() []row {
