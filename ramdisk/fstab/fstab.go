@@ -95,15 +95,15 @@ type Notation string
 
 // The notations.
 const (
-	ByEmmcAlias Notation = "/emmc@name"    // MediaTek's alias for an eMMC partition
-	ByMtdAlias  Notation = "mtd@name"      // NAND
-	ByUbiAlias  Notation = "ubi@name"      // NAND, UBIFS
-	ByNumber    Notation = "mmcblk0pN"     // changes with the layout
-	ByName      Notation = "by-name"       // GPT-time phones
-	ByChar      Notation = "/dev/name"     // MediaTek's character device of a raw partition
-	BySysfs     Notation = "sysfs"         // vold
-	BareName    Notation = "bare name"     // mtd name in a recovery table
-	Other       Notation = "another"       // anything else
+	ByEmmcAlias Notation = "/emmc@name" // MediaTek's alias for an eMMC partition
+	ByMtdAlias  Notation = "mtd@name"   // NAND
+	ByUbiAlias  Notation = "ubi@name"   // NAND, UBIFS
+	ByNumber    Notation = "mmcblk0pN"  // changes with the layout
+	ByName      Notation = "by-name"    // GPT-time phones
+	ByChar      Notation = "/dev/name"  // MediaTek's character device of a raw partition
+	BySysfs     Notation = "sysfs"      // vold
+	BareName    Notation = "bare name"  // mtd name in a recovery table
+	Other       Notation = "another"    // anything else
 	None        Notation = "no device"  // an empty column
 )
 
