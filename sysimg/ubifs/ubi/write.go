@@ -1,0 +1,176 @@
+package ubi
+
+import (
+	"fmt"
+	"io"
+
+	"mtkport"
+)
+
+// VolumeSpec is a volume to write.
+type VolumeSpec struct {
+	ID         int // 0 to 127
+	Name       string
+	LEBs       int  // to reserve; at least DataLEBs
+	DataLEBs   int  // how many the image holds
+	Static     bool // Size says how long the contents are
+	Size       int64
+	Autoresize bool // at most one volume
+	Alignment  int  // 0 counts as 1
+}
+
+// Writer lays volumes into an image. LEBs are written in any order, each at most
+// once; Close writes what is left: the volume table and the headers of empty
+// blocks.
+type Writer struct {
+	w     io.WriterAt
+	geo   Geometry
+	vols  []VolumeSpec
+	first []int // PEB of LEB 0 of each volume
+	pebs  int
+	have  []bool // PEBs written
+	buf   []byte
+}
+
+// NewWriter begins an image of the given volumes, in ascending order of id. The
+// errors have class ErrRefused: a geometry or a volume that UBI cannot hold.
+func NewWriter(w io.WriterAt, g Geometry, vols []VolumeSpec) (*Writer, error) {
+	if g.PEBSize < minPEB || g.PEBSize > maxPEB || g.VIDOffset < hdrSize ||
+		g.DataOffset < g.VIDOffset+hdrSize || g.LEBSize() < recordSize {
+		return nil, refuse("geometry", fmt.Sprintf("PEB %d, headers at 0 and %d, data at %d", g.PEBSize, g.VIDOffset, g.DataOffset),
+			"headers and data inside an eraseblock of 16 KiB to 16 MiB")
+	}
+	u := &Writer{w: w, geo: g, vols: vols, pebs: layoutLEBs, buf: make([]byte, g.PEBSize)}
+	last := -1
+	for _, v := range vols {
+		if err := u.check(v, last); err != nil {
+			return nil, err
+		}
+		last = v.ID
+		u.first = append(u.first, u.pebs)
+		u.pebs += v.DataLEBs
+	}
+	u.have = make([]bool, u.pebs)
+	return u, nil
+}
+
+func refuse(field, found, want string) error {
+	return &mtkport.Error{Off: mtkport.NoOffset, Field: field, Found: found, Want: want, Err: mtkport.ErrRefused}
+}
+
+func (u *Writer) check(v VolumeSpec, last int) error {
+	switch rows := min(maxVolumes, u.geo.LEBSize()/recordSize); {
+	case v.ID <= last || v.ID >= rows:
+		return refuse("volume id", fmt.Sprint(v.ID), fmt.Sprintf("ascending ids below %d", rows))
+	case v.Name == "" || len(v.Name) > maxNameLen:
+		return refuse("volume name", fmt.Sprintf("%d bytes", len(v.Name)), "1 to 127 bytes")
+	case v.DataLEBs < 0 || v.LEBs < max(v.DataLEBs, 1):
+		return refuse("volume "+v.Name, fmt.Sprintf("%d blocks reserved for %d", v.LEBs, v.DataLEBs), "room for all")
+	case v.Alignment < 0 || v.Alignment > u.geo.LEBSize():
+		return refuse("volume alignment", fmt.Sprint(v.Alignment), "at most a LEB")
+	}
+	return nil
+}
+
+func (v VolumeSpec) pad(leb int) int {
+	if v.Alignment <= 1 {
+		return 0
+	}
+	return leb % v.Alignment
+}
+
+// Size is the length of the image in bytes.
+func (u *Writer) Size() int64 { return int64(u.pebs) * int64(u.geo.PEBSize) }
+
+// WriteLEB writes LEB lnum of volume number i of the list. Bytes after data are
+// erased; a LEB of nothing but 0xff becomes an erased block.
+func (u *Writer) WriteLEB(i, lnum int, data []byte) error {
+	v := u.vols[i]
+	pad := v.pad(u.geo.LEBSize())
+	if lnum < 0 || lnum >= v.DataLEBs || len(data) > u.geo.LEBSize()-pad {
+		return refuse("LEB", fmt.Sprintf("number %d of %d bytes", lnum, len(data)), fmt.Sprintf("below %d, at most %d bytes", v.DataLEBs, u.geo.LEBSize()-pad))
+	}
+	h := vidHeader{volType: typeDynamic, volID: uint32(v.ID), lnum: uint32(lnum), dataPad: uint32(pad)}
+	if v.Static {
+		h.volType, h.usedLEBs = typeStatic, uint32(v.DataLEBs)
+		h.dataSize, h.dataCRC = uint32(len(data)), CRC(data)
+	} else if erased(data) {
+		return u.erased(u.first[i] + lnum)
+	}
+	return u.peb(u.first[i]+lnum, &h, data)
+}
+
+func (u *Writer) erased(peb int) error { return u.peb(peb, nil, nil) }
+
+// peb writes one eraseblock; a nil h makes it a free one. What headers and data
+// do not fill stays erased.
+func (u *Writer) peb(n int, h *vidHeader, data []byte) error {
+	for i := range u.buf {
+		u.buf[i] = 0xff
+	}
+	ecHeader{0, uint32(u.geo.VIDOffset), uint32(u.geo.DataOffset), u.geo.ImageSeq}.put(u.buf)
+	if h != nil {
+		h.put(u.buf[u.geo.VIDOffset:])
+		copy(u.buf[u.geo.DataOffset:], data)
+	}
+	u.have[n] = true
+	_, err := u.w.WriteAt(u.buf, int64(n)*int64(u.geo.PEBSize))
+	return err
+}
+
+// Close writes the volume table and every block that no LEB was written to.
+func (u *Writer) Close() error {
+	table := u.table()
+	for lnum := range layoutLEBs {
+		h := vidHeader{volType: typeDynamic, compat: compatReject, volID: layoutID, lnum: uint32(lnum)}
+		if err := u.peb(lnum, &h, table); err != nil {
+			return err
+		}
+	}
+	for n, ok := range u.have {
+		if !ok {
+			if err := u.erased(n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (u *Writer) table() []byte {
+	rows := min(maxVolumes, u.geo.LEBSize()/recordSize)
+	table := make([]byte, rows*recordSize)
+	for i := range rows {
+		record{}.put(table[i*recordSize:])
+	}
+	for _, v := range u.vols {
+		r := record{reserved: uint32(v.LEBs), alignment: uint32(max(v.Alignment, 1)), volType: typeDynamic, name: v.Name}
+		r.dataPad = uint32(v.pad(u.geo.LEBSize()))
+		if v.Static {
+			r.volType = typeStatic
+		}
+		if v.Autoresize {
+			r.flags = autoresizeFlg
+		}
+		r.put(table[v.ID*recordSize:])
+	}
+	return table
+}
+
+// Copy writes the first size bytes of r as the contents of volume number i.
+func (u *Writer) Copy(i int, r io.ReaderAt, size int64) error {
+	v := u.vols[i]
+	leb := u.geo.LEBSize() - v.pad(u.geo.LEBSize())
+	buf := make([]byte, leb)
+	for lnum := 0; int64(lnum)*int64(leb) < size; lnum++ {
+		at := int64(lnum) * int64(leb)
+		part := buf[:min(int64(leb), size-at)]
+		if n, err := r.ReadAt(part, at); n < len(part) {
+			return err
+		}
+		if err := u.WriteLEB(i, lnum, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
