@@ -1,0 +1,40 @@
+package ramdisk
+
+import (
+	"bufio"
+	"compress/bzip2"
+	"io"
+	"strings"
+
+	dsnet "github.com/dsnet/compress/bzip2"
+)
+
+// decodeBzip2 reads one stream, and others that follow at once. The reader looks
+// for the next stream behind each: what it finds there is no error of this one.
+// Two bytes that begin none stand behind the input, so that the end always looks
+// the same.
+func decodeBzip2(src *io.SectionReader, w io.Writer) (int64, error) {
+	c := &counter{r: bufio.NewReaderSize(io.MultiReader(src, strings.NewReader("\xff\xff")), 64<<10)}
+	_, err := io.Copy(w, bzip2.NewReader(c))
+	if err, ok := err.(bzip2.StructuralError); ok && strings.Contains(string(err), "continuation") {
+		return c.n - 2, nil
+	}
+	if err == nil || c.n > src.Size() {
+		err = io.ErrUnexpectedEOF
+	}
+	return min(c.n, src.Size()), err
+}
+
+func encodeBzip2(w io.Writer, b []byte, s settings) error {
+	if s.level < 1 || s.level > 9 {
+		s.level = 9
+	}
+	enc, err := dsnet.NewWriter(w, &dsnet.WriterConfig{Level: s.level})
+	if err != nil {
+		return err
+	}
+	if _, err := enc.Write(b); err != nil {
+		return err
+	}
+	return enc.Close()
+}
