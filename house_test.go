@@ -24,10 +24,11 @@ var mayImport = map[string][]string{
 	"port":          {"profiles", "sysimg", "ramdisk", "bootimg"},
 	"port/flash":    {"profiles"},
 	"cmd":           {"port", "profiles", "sysimg", "ramdisk", "bootimg"},
-	"sysimg/sparse": nil,
+	"sysimg/sparse": {"sysimg/tree"},
 	"sysimg/ext4":   {"sysimg/tree"},
 	"sysimg/ubifs":  {"sysimg/tree"},
 	"sysimg/yaffs2": {"sysimg/tree"},
+	"sysimg/labels": {"sysimg/tree"},
 	"sysimg/tree":   nil,
 }
 
