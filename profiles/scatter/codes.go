@@ -1,0 +1,68 @@
+package scatter
+
+import "slices"
+
+// Code is one kind of finding that this package reports.
+type Code struct{ Code, Meaning string }
+
+// Codes lists every code of findings with its meaning, sorted.
+func Codes() []Code { return slices.Clone(codes) }
+
+var codes = []Code{
+	{"bmtpool-missing", "no BMTPOOL keeps the end of the device free"},
+	{"bootloader-download", "a boot loader or partition table is marked for download"},
+	{"byte-order-mark", "the file begins with a byte order mark"},
+	{"gap", "bytes between two partitions belong to none"},
+	{"general-missing", "the file has no general section"},
+	{"identity-download", "a partition that makes the phone itself is marked for download"},
+	{"identity-file", "a partition that makes the phone itself names a file, though not marked for download"},
+	{"index-gap", "a SYSn is missing"},
+	{"index-odd", "partition_index is not SYS and a number"},
+	{"index-twice", "a SYSn stands twice"},
+	{"key-missing", "an entry lacks a key that the generator writes"},
+	{"key-twice", "a key stands twice; the first counts"},
+	{"key-unknown", "a key of no known version"},
+	{"keys-order", "keys in another order than the generator's"},
+	{"last-line", "the last line has no line end"},
+	{"last-size", "the last data partition has another size on the phone"},
+	{"layout-invented", "marks of a layout that nobody read from a phone"},
+	{"line-ends", "lines end in CR LF"},
+	{"line-unread", "a line that is neither comment nor key"},
+	{"misaligned", "a start or size that is no multiple of the block"},
+	{"name-missing", "an entry without a partition name"},
+	{"name-twice", "two entries of one partition"},
+	{"name-unknown", "a partition name that is in no table; it is guarded"},
+	{"number-unreadable", "a value that should be a number and is not"},
+	{"operation-unknown", "operation_type is no known word"},
+	{"order", "entries not in the order of their addresses"},
+	{"overlap", "two partitions of a region share bytes"},
+	{"phone-differs", "a partition lies elsewhere on the phone, or has another size there"},
+	{"phone-mbr", "the phone's MBR has another linear address"},
+	{"phone-storage", "the phone has another kind of storage"},
+	{"physical-linear", "physical_start_addr repeats the linear address"},
+	{"physical-logical", "physical_start_addr counts from the MBR"},
+	{"physical-mixed", "physical_start_addr follows no known rule"},
+	{"platform-unknown", "platform is not MT and four digits"},
+	{"preloader-missing", "the layout has no PRELOADER"},
+	{"preloader-size", "PRELOADER does not end where the MBR begins"},
+	{"project-differs", "the preloader's file name is of another project"},
+	{"project-placeholder", "the project is a placeholder"},
+	{"project-tool", "the project names the tool that made the file"},
+	{"record-chain", "a link between MBR and EBRs leads nowhere, or a record has no link"},
+	{"record-code", "an MBR or EBR has bytes before its table"},
+	{"record-contradicts", "MBR or EBR and layout disagree"},
+	{"record-empty", "an MBR or EBR entry without sectors"},
+	{"record-missing", "an eMMC layout without MBR and pgpt"},
+	{"record-on-nand", "a NAND layout with MBR or EBR"},
+	{"reserved-download", "a reserved or unknown partition is marked for download"},
+	{"size-empty", "a partition without room"},
+	{"size-rest", "size 0: the partition takes the rest of the device"},
+	{"size-zero-inside", "size 0, which means the rest, before another partition"},
+	{"storage-differs", "an entry is of another storage than the file"},
+	{"storage-unknown", "storage is neither EMMC nor NAND"},
+	{"tag-replaced", "an address where the generator writes blocks from the end"},
+	{"tag-size", "a partition from the end is not as long as its start says"},
+	{"tag-zero", "a partition that begins 0 blocks before the end"},
+	{"value-unreadable", "a value that should be true or false and is neither"},
+	{"version-unknown", "a config_version that is not known"},
+}
