@@ -1,0 +1,517 @@
+package kernel
+
+import "errors"
+
+// The LZMA decoder writes straight into one flat buffer: a kernel is unpacked
+// whole, so the output is its own dictionary and nothing is copied twice. It
+// knows raw LZMA (the .lzma file) and LZMA2 (what .xz holds). The format is
+// that of the LZMA specification in the LZMA SDK (public domain).
+
+var (
+	errLZMA = errors.New("lzma stream is damaged")
+	errBig  = errors.New("unpacks to more than the limit")
+	errEnd  = errors.New("stream ends early")
+)
+
+// Sizes that the LZMA format fixes.
+const (
+	lzmaProbInit   = 1 << 10 // one half in eleven bits
+	lzmaMoveBits   = 5
+	lzmaStates     = 12
+	lzmaPosStates  = 16
+	lzmaMinMatch   = 2
+	lzmaEndMarker  = 0xffffffff
+	lzmaMaxPerStep = 32 // no symbol takes more input bytes than this
+)
+
+// lenProbs are the probabilities of one match length coder.
+type lenProbs struct {
+	choice, choice2 uint16
+	low, mid        [lzmaPosStates][8]uint16
+	high            [256]uint16
+}
+
+// lzma is one decoder with its state between LZMA2 chunks.
+type lzma struct {
+	in        []byte // input, padded with lzmaMaxPerStep zero bytes
+	end       int    // where the real input ends
+	pos       int
+	rng, code uint32
+
+	out   []byte
+	limit int // the most bytes out may hold
+	base  int // where the dictionary begins: distances reach no lower
+
+	lc, lp, pb int
+	state      int
+	rep        [4]uint32
+
+	literal    []uint16
+	isMatch    [lzmaStates][lzmaPosStates]uint16
+	isRep      [lzmaStates]uint16
+	isRepG     [3][lzmaStates]uint16
+	isRep0Long [lzmaStates][lzmaPosStates]uint16
+	slot       [4][64]uint16
+	special    [115]uint16
+	align      [16]uint16
+	matchLen   lenProbs
+	repLen     lenProbs
+}
+
+// newLZMA prepares a decoder of in, which may make at most limit bytes.
+func newLZMA(in []byte, limit int) *lzma {
+	padded := make([]byte, len(in)+lzmaMaxPerStep)
+	copy(padded, in)
+	return &lzma{in: padded, end: len(in), limit: limit, out: make([]byte, 0, min(limit, 4*len(in)+1<<16))}
+}
+
+// setProps takes the byte that holds lc, lp and pb, and resets the state.
+func (d *lzma) setProps(b byte) bool {
+	if b >= 9*5*5 {
+		return false
+	}
+	d.lc, d.lp, d.pb = int(b%9), int(b/9%5), int(b/45)
+	if d.lc+d.lp > 12 {
+		return false
+	}
+	n := 0x300 << (d.lc + d.lp)
+	if cap(d.literal) < n {
+		d.literal = make([]uint16, n)
+	}
+	d.literal = d.literal[:n]
+	d.resetState()
+	return true
+}
+
+func fill(p []uint16) {
+	for i := range p {
+		p[i] = lzmaProbInit
+	}
+}
+
+func (l *lenProbs) reset() {
+	l.choice, l.choice2 = lzmaProbInit, lzmaProbInit
+	for i := range l.low {
+		fill(l.low[i][:])
+		fill(l.mid[i][:])
+	}
+	fill(l.high[:])
+}
+
+func (d *lzma) resetState() {
+	d.state, d.rep = 0, [4]uint32{}
+	fill(d.literal)
+	for i := range d.isMatch {
+		fill(d.isMatch[i][:])
+		fill(d.isRep0Long[i][:])
+	}
+	fill(d.isRep[:])
+	for i := range d.isRepG {
+		fill(d.isRepG[i][:])
+	}
+	for i := range d.slot {
+		fill(d.slot[i][:])
+	}
+	fill(d.special[:])
+	fill(d.align[:])
+	d.matchLen.reset()
+	d.repLen.reset()
+}
+
+// startRange reads the five bytes that open a range coded stream.
+func (d *lzma) startRange() error {
+	if d.end-d.pos < 5 {
+		return errEnd
+	}
+	b := d.in[d.pos:]
+	if b[0] != 0 {
+		return errLZMA
+	}
+	d.rng, d.code = 0xffffffff, uint32(b[1])<<24|uint32(b[2])<<16|uint32(b[3])<<8|uint32(b[4])
+	d.pos += 5
+	return nil
+}
+
+// bit decodes one binary decision.
+func (d *lzma) bit(p *uint16) uint32 {
+	bound := d.rng >> 11 * uint32(*p)
+	var b uint32
+	if d.code < bound {
+		d.rng = bound
+		*p += (1<<11 - *p) >> lzmaMoveBits
+	} else {
+		d.rng -= bound
+		d.code -= bound
+		*p -= *p >> lzmaMoveBits
+		b = 1
+	}
+	if d.rng < 1<<24 {
+		d.rng <<= 8
+		d.code = d.code<<8 | uint32(d.in[d.pos])
+		d.pos++
+	}
+	return b
+}
+
+// tree decodes a number below len(p) from a bit tree, highest bit first.
+func (d *lzma) tree(p []uint16) uint32 {
+	rng, code, pos, in := d.rng, d.code, d.pos, d.in
+	n, m := uint32(len(p)), uint32(1)
+	for m < n {
+		q := &p[m]
+		bound := rng >> 11 * uint32(*q)
+		if code < bound {
+			rng = bound
+			*q += (1<<11 - *q) >> lzmaMoveBits
+			m <<= 1
+		} else {
+			rng -= bound
+			code -= bound
+			*q -= *q >> lzmaMoveBits
+			m = m<<1 | 1
+		}
+		if rng < 1<<24 {
+			rng <<= 8
+			code = code<<8 | uint32(in[pos])
+			pos++
+		}
+	}
+	d.rng, d.code, d.pos = rng, code, pos
+	return m - n
+}
+
+// reverse decodes bits bits from a tree, lowest bit first. p[m] of the tree is
+// at p[off+m].
+func (d *lzma) reverse(p []uint16, off int, bits uint32) uint32 {
+	m, sym := 1, uint32(0)
+	for i := range bits {
+		b := d.bit(&p[off+m])
+		m = m<<1 | int(b)
+		sym |= b << i
+	}
+	return sym
+}
+
+// direct decodes n bits of even odds.
+func (d *lzma) direct(n uint32) uint32 {
+	var v uint32
+	for range n {
+		d.rng >>= 1
+		d.code -= d.rng
+		t := 0 - d.code>>31
+		d.code += d.rng & t
+		v = v<<1 + t + 1
+		if d.rng < 1<<24 {
+			d.rng <<= 8
+			d.code = d.code<<8 | uint32(d.in[d.pos])
+			d.pos++
+		}
+	}
+	return v
+}
+
+func (d *lzma) length(l *lenProbs, posState int) uint32 {
+	if d.bit(&l.choice) == 0 {
+		return d.tree(l.low[posState][:])
+	}
+	if d.bit(&l.choice2) == 0 {
+		return 8 + d.tree(l.mid[posState][:])
+	}
+	return 16 + d.tree(l.high[:])
+}
+
+func (d *lzma) distance(length uint32) uint32 {
+	slot := d.tree(d.slot[min(length, 3)][:])
+	if slot < 4 {
+		return slot
+	}
+	n := slot>>1 - 1
+	dist := (2 | slot&1) << n
+	if slot < 14 {
+		return dist + d.reverse(d.special[:], int(dist)-int(slot), n)
+	}
+	dist += d.direct(n-4) << 4
+	return dist + d.reverse(d.align[:], 0, 4)
+}
+
+// putLiteral decodes one byte that is no match.
+func (d *lzma) putLiteral() {
+	var prev byte
+	if len(d.out) > d.base {
+		prev = d.out[len(d.out)-1]
+	}
+	i := (len(d.out)-d.base)&(1<<d.lp-1)<<d.lc | int(prev)>>(8-d.lc)
+	p := d.literal[0x300*i : 0x300*i+0x300]
+	if d.state >= 7 {
+		d.out = append(d.out, d.matchedLiteral(p, d.out[len(d.out)-int(d.rep[0])-1]))
+	} else {
+		d.out = append(d.out, byte(d.tree(p[:0x100])))
+	}
+	switch {
+	case d.state < 4:
+		d.state = 0
+	case d.state < 10:
+		d.state -= 3
+	default:
+		d.state -= 6
+	}
+}
+
+// matchedLiteral decodes a byte with the byte under the last distance as hint.
+func (d *lzma) matchedLiteral(p []uint16, hint byte) byte {
+	rng, code, pos, in := d.rng, d.code, d.pos, d.in
+	m, offs, h := uint32(1), uint32(0x100), uint32(hint)
+	for m < 0x100 {
+		h <<= 1
+		hb := h & offs
+		q := &p[offs+hb+m]
+		bound := rng >> 11 * uint32(*q)
+		if code < bound {
+			rng = bound
+			*q += (1<<11 - *q) >> lzmaMoveBits
+			m <<= 1
+			offs &^= hb
+		} else {
+			rng -= bound
+			code -= bound
+			*q -= *q >> lzmaMoveBits
+			m = m<<1 | 1
+			offs = hb
+		}
+		if rng < 1<<24 {
+			rng <<= 8
+			code = code<<8 | uint32(in[pos])
+			pos++
+		}
+	}
+	d.rng, d.code, d.pos = rng, code, pos
+	return byte(m)
+}
+
+// copyMatch repeats n bytes from dist+1 bytes back.
+func (d *lzma) copyMatch(dist uint32, n int) error {
+	back := int(dist) + 1
+	at := len(d.out)
+	if back > at-d.base {
+		return errLZMA
+	}
+	if at+n > d.limit {
+		return errBig
+	}
+	if back >= n {
+		d.out = append(d.out, d.out[at-back:at-back+n]...)
+		return nil
+	}
+	for i := range n {
+		d.out = append(d.out, d.out[at-back+i])
+	}
+	return nil
+}
+
+// pickRep chooses one of the last four distances; it reports a one-byte repeat.
+func (d *lzma) pickRep(posState int) (short bool) {
+	s := d.state
+	if d.bit(&d.isRepG[0][s]) == 0 {
+		return d.bit(&d.isRep0Long[s][posState]) == 0
+	}
+	i := 1
+	if d.bit(&d.isRepG[1][s]) == 1 {
+		i = 2 + int(d.bit(&d.isRepG[2][s]))
+	}
+	dist := d.rep[i]
+	copy(d.rep[1:i+1], d.rep[:i])
+	d.rep[0] = dist
+	return false
+}
+
+// match decodes one match or repeat; done is the end marker.
+func (d *lzma) match(posState, end int) (done bool, err error) {
+	var n uint32
+	after := 7
+	if d.bit(&d.isRep[d.state]) == 0 {
+		d.rep[3], d.rep[2], d.rep[1] = d.rep[2], d.rep[1], d.rep[0]
+		n = d.length(&d.matchLen, posState)
+		d.rep[0] = d.distance(n)
+		if d.rep[0] == lzmaEndMarker {
+			return true, nil
+		}
+	} else {
+		if d.pickRep(posState) {
+			if d.state < 7 {
+				d.state = 9
+			} else {
+				d.state = 11
+			}
+			return false, d.copyMatch(d.rep[0], 1)
+		}
+		n, after = d.length(&d.repLen, posState), 8
+	}
+	if d.state >= 7 {
+		after += 3
+	}
+	d.state = after
+	if len(d.out)+int(n)+lzmaMinMatch > end {
+		return false, errLZMA
+	}
+	return false, d.copyMatch(d.rep[0], int(n)+lzmaMinMatch)
+}
+
+// run decodes until out holds end bytes or the end marker comes.
+func (d *lzma) run(end int) (done bool, err error) {
+	mask := 1<<d.pb - 1
+	for len(d.out) < end {
+		if d.pos > d.end {
+			return false, errEnd
+		}
+		if len(d.out) >= d.limit {
+			return false, errBig
+		}
+		posState := (len(d.out) - d.base) & mask
+		if d.bit(&d.isMatch[d.state][posState]) == 0 {
+			if d.state >= 7 && int(d.rep[0]) >= len(d.out)-d.base {
+				return false, errLZMA
+			}
+			d.putLiteral()
+			continue
+		}
+		if done, err := d.match(posState, end); done || err != nil {
+			return done, err
+		}
+	}
+	return false, nil
+}
+
+// unlzma unpacks a .lzma file: one byte of properties, four of dictionary size,
+// eight of size (all ones: until the end marker).
+func unlzma(b []byte, limit int) ([]byte, int, error) {
+	if !looksLZMA(b) {
+		return nil, 0, errLZMA
+	}
+	d := newLZMA(b, limit)
+	if !d.setProps(b[0]) {
+		return nil, 0, errLZMA
+	}
+	size, end := le64(b[5:]), limit+1
+	if size != 1<<64-1 {
+		if size > uint64(limit) {
+			return nil, 0, errBig
+		}
+		end = int(size)
+	}
+	d.pos = lzmaHeader
+	if err := d.startRange(); err != nil {
+		return nil, 0, err
+	}
+	done, err := d.run(end)
+	if err == nil && d.pos > d.end || err == nil && size == 1<<64-1 && !done {
+		err = errEnd
+	}
+	return d.out, d.pos, err
+}
+
+const lzmaHeader = 13 // bytes before the range coded data of a .lzma file
+
+// looksLZMA tells whether b may begin a .lzma file: sane properties, a
+// dictionary size of 2^n or 2^n+2^(n-1), and the zero byte that opens the data.
+func looksLZMA(b []byte) bool {
+	if len(b) < lzmaHeader+5 || b[0] >= 9*5*5 || b[lzmaHeader] != 0 {
+		return false
+	}
+	dict := le32(b[1:])
+	top := dict & (dict - 1)
+	if dict < 1<<12 || top != 0 && top&(top-1) != 0 {
+		return false
+	}
+	size := le64(b[5:])
+	return size == 1<<64-1 || size < 1<<32
+}
+
+// unlzma2 decodes LZMA2 chunks to the end chunk; off is where b's chunks begin.
+func (d *lzma) unlzma2() error {
+	needDict, needProps := true, true
+	for {
+		if d.pos >= d.end {
+			return errEnd
+		}
+		c := d.in[d.pos]
+		d.pos++
+		if c == 0 {
+			return nil
+		}
+		if c >= 0xe0 || c == 1 {
+			d.base, needDict = len(d.out), false
+		} else if needDict {
+			return errLZMA
+		}
+		var err error
+		if c >= 0x80 {
+			err = d.packedChunk(c, &needProps)
+		} else if c > 2 {
+			err = errLZMA
+		} else {
+			err = d.plainChunk()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (d *lzma) plainChunk() error {
+	if d.end-d.pos < 2 {
+		return errEnd
+	}
+	n := int(d.in[d.pos])<<8 + int(d.in[d.pos+1]) + 1
+	d.pos += 2
+	if d.end-d.pos < n {
+		return errEnd
+	}
+	if len(d.out)+n > d.limit {
+		return errBig
+	}
+	d.out = append(d.out, d.in[d.pos:d.pos+n]...)
+	d.pos += n
+	return nil
+}
+
+func (d *lzma) packedChunk(c byte, needProps *bool) error {
+	if d.end-d.pos < 5 {
+		return errEnd
+	}
+	b := d.in[d.pos:]
+	n := int(c&0x1f)<<16 + int(b[0])<<8 + int(b[1]) + 1
+	packed := int(b[2])<<8 + int(b[3]) + 1
+	d.pos += 4
+	switch {
+	case c >= 0xc0:
+		d.pos++
+		if !d.setProps(b[4]) || d.lc+d.lp > 4 {
+			return errLZMA
+		}
+		*needProps = false
+	case *needProps:
+		return errLZMA
+	case c >= 0xa0:
+		d.resetState()
+	}
+	if len(d.out)+n > d.limit {
+		return errBig
+	}
+	stop := d.pos + packed
+	if stop > d.end {
+		return errEnd
+	}
+	if err := d.startRange(); err != nil {
+		return err
+	}
+	if done, err := d.run(len(d.out) + n); err != nil || done {
+		if err == nil {
+			err = errLZMA
+		}
+		return err
+	}
+	if d.pos != stop {
+		return errLZMA
+	}
+	return nil
+}

@@ -1,0 +1,313 @@
+package kernel
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"errors"
+	"io"
+	"sort"
+
+	lzo "github.com/anchore/go-lzo"
+	"github.com/klauspost/compress/gzip"
+	"github.com/pierrec/lz4/v4"
+)
+
+// The bounds of what is unpacked. ARM kernels of this age hold 6 to 13 MiB.
+const (
+	minUnpacked  = 1 << 20  // a payload that is smaller is not the kernel
+	maxUnpacked  = 64 << 20 // and none is larger
+	maxTried     = 32       // candidates that unpack to much and hold no kernel
+	muchUnpacked = 64 << 10 // bytes that count as much
+	lzopMaxBlock = 16 << 20
+	lz4MaxBlock  = 8 << 20
+)
+
+// Payload says where the kernel lay in the file and how it was packed.
+type Payload struct {
+	Off      int64  `json:"offset"`   // in the file, bytes; 0 for a raw kernel
+	Method   string `json:"method"`   // gzip, xz, lzma, lzo, lz4, bzip2, or none
+	Packed   int64  `json:"packed"`   // bytes the packed stream takes in the file
+	Unpacked int64  `json:"unpacked"` // bytes of the kernel in memory
+}
+
+// method is one way of packing a kernel.
+type method struct {
+	name   string
+	magic  string
+	unpack func(b []byte, limit int) (out []byte, used int, err error)
+}
+
+var methods = []method{
+	{"gzip", "\x1f\x8b\x08", gunzip},
+	{"xz", xzMagic, unxz},
+	{"lzma", "\x5d\x00\x00", unlzma},
+	{"lzo", "\x89LZO\x00\r\n\x1a\n", unlzop},
+	{"lz4", "\x02\x21\x4c\x18", unlz4},
+	{"bzip2", "BZh", unbzip2},
+}
+
+// candidate is a place in the file where a method's magic stands.
+type candidate struct {
+	off int
+	m   *method
+}
+
+// candidates lists every magic in b, in file order.
+func candidates(b []byte) []candidate {
+	var c []candidate
+	for i := range methods {
+		m := &methods[i]
+		for at := 0; ; {
+			n := bytes.Index(b[at:], []byte(m.magic))
+			if n < 0 {
+				break
+			}
+			c = append(c, candidate{at + n, m})
+			at += n + 1
+		}
+	}
+	sort.SliceStable(c, func(i, j int) bool { return c[i].off < c[j].off })
+	return c
+}
+
+// findPayload really unpacks each candidate and returns the first that is
+// larger than 1 MiB and holds a Linux banner. The magic alone says little: the
+// xz decompressor in front of the payload holds its own magic.
+func findPayload(b []byte) (Payload, []byte, error) {
+	var last error
+	tried := 0
+	for _, c := range candidates(b) {
+		out, used, err := c.m.unpack(b[c.off:], maxUnpacked)
+		if len(out) > muchUnpacked {
+			tried++
+		}
+		if len(out) >= minUnpacked && bytes.Contains(out, []byte(bannerPrefix)) {
+			p := Payload{Off: int64(c.off), Method: c.m.name, Packed: int64(used), Unpacked: int64(len(out))}
+			if err != nil {
+				return p, nil, &payloadError{p, err}
+			}
+			return p, out, nil
+		}
+		if err != nil && len(out) >= minUnpacked {
+			last = &payloadError{Payload{Off: int64(c.off), Method: c.m.name}, err}
+		}
+		if tried > maxTried {
+			break
+		}
+	}
+	if last == nil {
+		last = errNoPayload
+	}
+	return Payload{}, nil, last
+}
+
+var errNoPayload = errors.New("no packed kernel found")
+
+// payloadError is a payload that began well and is broken.
+type payloadError struct {
+	at  Payload
+	err error
+}
+
+func (e *payloadError) Error() string { return e.at.Method + ": " + e.err.Error() }
+func (e *payloadError) Unwrap() error { return e.err }
+
+// counter counts what a decompressor takes, byte for byte.
+type counter struct {
+	b   []byte
+	pos int
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	if c.pos >= len(c.b) {
+		return 0, io.EOF
+	}
+	n := copy(p, c.b[c.pos:])
+	c.pos += n
+	return n, nil
+}
+
+func (c *counter) ReadByte() (byte, error) {
+	if c.pos >= len(c.b) {
+		return 0, io.EOF
+	}
+	c.pos++
+	return c.b[c.pos-1], nil
+}
+
+func gunzip(b []byte, limit int) ([]byte, int, error) {
+	if len(b) < 18 || b[3]&0xe0 != 0 {
+		return nil, 0, gzip.ErrHeader
+	}
+	src := &counter{b: b}
+	z, err := gzip.NewReader(src)
+	if err != nil {
+		return nil, 0, err
+	}
+	z.Multistream(false)
+	out, err := drain(z, limit, min(limit, 3*len(b)))
+	return out, src.pos, err
+}
+
+func unbzip2(b []byte, limit int) ([]byte, int, error) {
+	if len(b) < 10 || string(b[4:10]) != "1AY&SY" {
+		return nil, 0, errEnd
+	}
+	src := &counter{b: b}
+	out, err := drain(bzip2.NewReader(src), limit, 0)
+	if len(out) >= minUnpacked {
+		err = nil // what follows the stream is read as one more, and is none
+	}
+	return out, src.pos, err
+}
+
+// drain reads r whole, at most limit bytes. It keeps what came before an error.
+func drain(r io.Reader, limit, hint int) ([]byte, error) {
+	out := make([]byte, 0, max(hint, 1<<16))
+	for {
+		if len(out) == cap(out) {
+			out = append(out, 0)[:len(out)]
+		}
+		n, err := r.Read(out[len(out):min(cap(out), limit+1)])
+		out = out[:len(out)+n]
+		switch {
+		case len(out) > limit:
+			return out[:limit], errBig
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return out, err
+		}
+	}
+}
+
+// unlz4 reads the legacy frame that kernels use: blocks of at most 8 MiB, each
+// behind its packed size. The word behind the last is the unpacked size.
+func unlz4(b []byte, limit int) ([]byte, int, error) {
+	var out []byte
+	block := make([]byte, lz4MaxBlock)
+	pos := 4
+	for pos+4 <= len(b) {
+		n := int(le32(b[pos:]))
+		if n == 0 || n > lz4MaxBlock+lz4MaxBlock/255+16 || n > len(b)-pos-4 {
+			break
+		}
+		m, err := lz4.UncompressBlock(b[pos+4:pos+4+n], block)
+		if err != nil {
+			return out, pos, ended(out, err)
+		}
+		if len(out)+m > limit {
+			return out, pos, errBig
+		}
+		out = append(out, block[:m]...)
+		pos += 4 + n
+		if m < lz4MaxBlock {
+			break
+		}
+	}
+	if len(out) == 0 {
+		return nil, pos, errEnd
+	}
+	return out, pos, nil
+}
+
+// ended forgives an error behind whole blocks: it is the size word read as one.
+func ended(out []byte, err error) error {
+	if len(out) > 0 && len(out)%lz4MaxBlock == 0 {
+		return nil
+	}
+	return err
+}
+
+// Flags of the lzop header (lzop 1.04, conf.h).
+const (
+	lzopAdlerD, lzopAdlerC = 1, 2
+	lzopCRCD, lzopCRCC     = 0x100, 0x200
+	lzopFilter             = 0x800
+)
+
+// unlzop reads an lzop file: header, then blocks of LZO1X until one of size 0.
+func unlzop(b []byte, limit int) ([]byte, int, error) {
+	pos, flags := lzopHeader(b)
+	if pos == 0 {
+		return nil, 0, errEnd
+	}
+	var out []byte
+	for {
+		if len(b)-pos < 4 {
+			return out, pos, errEnd
+		}
+		size := int(be32(b[pos:]))
+		if size == 0 {
+			return out, pos + 4, nil
+		}
+		next, err := lzopBlock(b, pos, size, flags, limit, &out)
+		if err != nil {
+			return out, pos, err
+		}
+		pos = next
+	}
+}
+
+// lzopHeader returns where the blocks begin (0: not whole) and the flags.
+func lzopHeader(b []byte) (pos int, flags uint32) {
+	const fixed = 64
+	if len(b) < fixed {
+		return 0, 0
+	}
+	version := be16(b[9:])
+	pos = 9 + 7
+	if version >= 0x0940 {
+		pos++
+	}
+	flags = be32(b[pos:])
+	pos += 4
+	if flags&lzopFilter != 0 {
+		pos += 4
+	}
+	pos += 8
+	if version >= 0x0940 {
+		pos += 4
+	}
+	pos += 1 + int(b[pos]) + 4
+	if pos >= len(b) {
+		return 0, 0
+	}
+	return pos, flags
+}
+
+func lzopBlock(b []byte, pos, size int, flags uint32, limit int, out *[]byte) (int, error) {
+	if size > lzopMaxBlock || len(*out)+size > limit {
+		return 0, errBig
+	}
+	if len(b)-pos < 8 {
+		return 0, errEnd
+	}
+	packed := int(be32(b[pos+4:]))
+	pos += 8
+	for _, f := range []uint32{lzopAdlerD, lzopCRCD} {
+		if flags&f != 0 {
+			pos += 4
+		}
+	}
+	for _, f := range []uint32{lzopAdlerC, lzopCRCC} {
+		if flags&f != 0 && packed < size {
+			pos += 4
+		}
+	}
+	if packed <= 0 || packed > size || packed > len(b)-pos {
+		return 0, errEnd
+	}
+	src := b[pos : pos+packed]
+	if packed == size {
+		*out = append(*out, src...)
+		return pos + packed, nil
+	}
+	dst := make([]byte, size)
+	n, err := lzo.Decompress(src, dst)
+	if err != nil || n != size {
+		return 0, errors.Join(errEnd, err)
+	}
+	*out = append(*out, dst...)
+	return pos + packed, nil
+}

@@ -1,0 +1,79 @@
+package kernel
+
+import (
+	"bytes"
+	"fmt"
+	"sort"
+)
+
+// SoC is the chip that the kernel was built for, by how often its name stands
+// in the kernel. Drivers copied from a sister chip leave a few names of that
+// chip behind, so the counts are kept.
+type SoC struct {
+	Name   string     `json:"name"`   // MT6572; empty when nothing tells
+	Counts []SoCCount `json:"counts"` // most first
+}
+
+// SoCCount is one chip name and how often it stands in the kernel.
+type SoCCount struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+// SoC counts the chip names in the kernel.
+func (k *Kernel) SoC() SoC { return countSoC(k.image.data) }
+
+// minSoCCount is what a kernel's own chip shows at least.
+const minSoCCount = 5
+
+func countSoC(b []byte) SoC {
+	counts := map[string]int{}
+	for _, prefix := range []string{"MT6", "mt6", "MT8", "mt8"} {
+		for at := 0; ; {
+			n := bytes.Index(b[at:], []byte(prefix))
+			if n < 0 {
+				break
+			}
+			at += n + len(prefix)
+			if name, ok := chipName(b, at-len(prefix)); ok {
+				counts[name]++
+			}
+		}
+	}
+	var s SoC
+	for name, n := range counts {
+		s.Counts = append(s.Counts, SoCCount{name, n})
+	}
+	sort.Slice(s.Counts, func(i, j int) bool {
+		a, b := s.Counts[i], s.Counts[j]
+		if a.Count != b.Count {
+			return a.Count > b.Count
+		}
+		return a.Name < b.Name
+	})
+	if len(s.Counts) > 0 && s.Counts[0].Count >= minSoCCount {
+		s.Name = s.Counts[0].Name
+	}
+	return s
+}
+
+// chipName reads MT and four digits at off. The companions (MT62xx baseband,
+// MT63xx power, MT66xx radio) are no SoC.
+func chipName(b []byte, off int) (string, bool) {
+	if off+6 > len(b) || off+6 < len(b) && isDigit(b[off+6]) {
+		return "", false
+	}
+	d := b[off+2 : off+6]
+	for _, c := range d {
+		if !isDigit(c) {
+			return "", false
+		}
+	}
+	series := string(d[:2])
+	if series != "65" && series != "67" && series != "81" && series != "83" {
+		return "", false
+	}
+	return fmt.Sprintf("MT%s", d), true
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
