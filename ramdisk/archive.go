@@ -114,8 +114,8 @@ func (a *Archive) load(cpio []byte) (err error) {
 
 // New returns an empty archive in the form of Android's mkbootfs.
 func New(c Compression) *Archive {
-	return &Archive{comp: c, fresh: true, entries: []*Entry{{
-		Header: Header{Ino: firstInode, Mode: 0o644, NLink: 1}, name: trailerName, magic: magicNewc, off: -1}}}
+	return &Archive{comp: c, srcComp: c, fresh: true, entries: []*Entry{{
+		Header: Header{Ino: firstInode, Mode: 0o644, NLink: 1}, name: trailerName, magic: magicNewc, off: -1, block: mkbootfsBlock}}}
 }
 
 // firstInode is where mkbootfs begins to count.
@@ -222,24 +222,37 @@ func (a *Archive) writeCpio(w io.Writer) error {
 // gapOf is what follows the trailer e when the archive has grown to pos: as many
 // zeros as the rule wants that the maker's gap followed.
 func (a *Archive) gapOf(e *Entry, pos int64, last bool) []byte {
-	if e.raw == nil && e.gap == nil {
-		return make([]byte, -pos&255)
-	}
-	if zeros(e.gap) != len(e.gap) || e.off < 0 {
-		return e.gap
-	}
-	end := e.off + headerSize + int64(len(e.rawName)+len(e.namePad)+len(e.data)+len(e.dataPad))
-	blocks := []int64{256, 512, 4}
-	if a.upper {
-		blocks = []int64{512, 256, 4}
-	}
-	for _, b := range blocks {
-		if int64(len(e.gap)) == -end&(b-1) && (last || b > 4) {
-			return make([]byte, -pos&(b-1))
-		}
+	if block := a.gapRule(e, last); block > 0 {
+		return make([]byte, -pos&(block-1))
 	}
 	return e.gap
 }
+
+// gapRule is the multiple, in bytes, up to which zeros follow the trailer e: 256
+// by mkbootfs, 512 by cpio, 4 by nobody's rule but the format's; 0 when the gap
+// follows none of these and stays as it is.
+func (a *Archive) gapRule(e *Entry, last bool) int64 {
+	if e.block > 0 || e.off < 0 {
+		return e.block
+	}
+	if zeros(e.gap) != len(e.gap) {
+		return 0
+	}
+	end := e.off + headerSize + int64(len(e.rawName)+len(e.namePad)+len(e.data)+len(e.dataPad))
+	blocks := []int64{mkbootfsBlock, 512, 4}
+	if a.upper {
+		blocks = []int64{512, mkbootfsBlock, 4}
+	}
+	for _, b := range blocks {
+		if int64(len(e.gap)) == -end&(b-1) && (last || b > 4) {
+			return b
+		}
+	}
+	return 0
+}
+
+// mkbootfsBlock is what mkbootfs fills an archive up to, in bytes.
+const mkbootfsBlock = 256
 
 // errDiffers stops a comparing writer.
 var errDiffers = errors.New("differs")

@@ -29,6 +29,7 @@ type Entry struct {
 	dataPad []byte // as read
 	off     int64  // of the header in the unpacked archive, -1 when new
 	gap     []byte // of a trailer: what lies up to the next archive or the end
+	block   int64  // of a trailer that was not read: what the gap fills up to
 }
 
 // Name is the entry's name as it is written in the archive.
