@@ -8,6 +8,7 @@ func commands() []*cli.Command {
 		completionCommand(),
 		manCommand(),
 		rulesCommand(),
+		scatterCommand(),
 		versionCommand(),
 	}
 }

@@ -35,7 +35,7 @@ func Derive(s Sources) (*Layout, error) {
 	case s.PMT != nil:
 		spec.Entries = s.PMT.entries()
 	case s.Dumchar != nil:
-		entries, err := s.Dumchar.entries(s.Scatter)
+		entries, err := s.Dumchar.entries(s.Scatter, cmp.Or(spec.BlockSize, 0x20000))
 		if err != nil {
 			return nil, err
 		}
@@ -70,8 +70,9 @@ func (p *PMT) entries() []Entry {
 	return out
 }
 
-// entries turns rows into linear places.
-func (d *Dumchar) entries(like *Layout) ([]Entry, error) {
+// entries turns rows into linear places. block is the unit of the tag that a
+// NAND's rows do not tell.
+func (d *Dumchar) entries(like *Layout, block int64) ([]Entry, error) {
 	mbr, ok := d.MBRLinear()
 	if like != nil && !ok {
 		mbr, ok = like.MBRLinear()
@@ -88,7 +89,7 @@ func (d *Dumchar) entries(like *Layout) ([]Entry, error) {
 		case c == "bmtpool":
 			e.Start, e.FromEnd = 0, int64(r.Start)&0xffff
 			if d.Storage == NAND || e.FromEnd == 0 {
-				e.FromEnd = r.Size / 0x20000
+				e.FromEnd = r.Size / block
 			}
 		case !r.HasStart:
 			return nil, &mtkport.Error{File: d.File, Off: mtkport.NoOffset, Field: r.Name, Found: "no start", Want: "a start address", Err: mtkport.ErrUnsupported}
