@@ -3,7 +3,6 @@ package bootimg
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -328,36 +327,7 @@ func checkPageSize(n, low, high int64, class error) error {
 	return nil
 }
 
-// Field is one line of a header for people: the format's own name, the value.
+// Field is one fact for people: the format's own name, the value.
 type Field struct{ Name, Value string }
-
-// Fields lists the header in the order of the disk, without the section sizes.
-func (h Header) Fields() []Field {
-	version := strconv.Itoa(h.Version)
-	if h.DT {
-		version = "0 (dt flavour)"
-	}
-	fs := []Field{
-		{"header_version", version},
-		{"page_size", strconv.Itoa(h.PageSize)},
-		{"kernel_addr", hex32(h.KernelAddr)},
-		{"ramdisk_addr", hex32(h.RamdiskAddr)},
-		{"second_addr", hex32(h.SecondAddr)},
-		{"tags_addr", hex32(h.TagsAddr)},
-		{"os_version", h.OSVersion},
-		{"os_patch_level", h.PatchLevel},
-		{"name", string(Text(h.Name).escape())},
-		{"cmdline", string(Text(h.Cmdline).escape())},
-		{"extra_cmdline", string(Text(h.ExtraCmdline).escape())},
-		{"id", hex.EncodeToString(h.ID[:])},
-	}
-	if h.Version >= 1 {
-		fs = append(fs, Field{"recovery_dtbo_offset", fmt.Sprintf("0x%x", h.RecoveryDTBOOff)}, Field{"header_size", strconv.FormatUint(uint64(h.HeaderSize), 10)})
-	}
-	if h.Version >= 2 {
-		fs = append(fs, Field{"dtb_addr", fmt.Sprintf("0x%016x", h.DTBAddr)})
-	}
-	return fs
-}
 
 func hex32(v uint32) string { return fmt.Sprintf("0x%08x", v) }

@@ -5,6 +5,7 @@ import "github.com/urfave/cli/v2"
 // commands lists what mtkport can do, in the order its help shows.
 func commands() []*cli.Command {
 	return []*cli.Command{
+		bootCommand(),
 		completionCommand(),
 		manCommand(),
 		rulesCommand(),
