@@ -70,7 +70,7 @@ func OpenWith(r io.ReaderAt, size int64, opt Options) (*Archive, error) {
 	a := &Archive{src: r, size: size, comp: c, srcComp: c}
 	out := &sink{max: opt.max()}
 	a.used, err = codecs[c].decode(io.NewSectionReader(r, 0, size), out)
-	if out.err != nil {
+	if out.err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, out.err
 	}
 	if err != nil {
