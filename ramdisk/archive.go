@@ -16,9 +16,9 @@ import (
 
 // MaxUnpacked is how many bytes an archive may unpack to, unless [Options] say
 // otherwise. A ramdisk lives in the phone's RAM beside the whole system; the
-// phones of this family have 512 MiB to 1 GiB of it, and the largest recovery
-// seen unpacks to 30 MB.
-const MaxUnpacked = 256 << 20
+// phones of this family have 512 MiB to 1 GiB of it, and the largest of their
+// stock recoveries seen unpacks to 5 MB.
+const MaxUnpacked = 128 << 20
 
 // Options bound the work of [OpenWith] and [Pack]. The zero value is the rule.
 type Options struct {

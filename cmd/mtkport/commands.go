@@ -8,6 +8,7 @@ func commands() []*cli.Command {
 		bootCommand(),
 		completionCommand(),
 		manCommand(),
+		ramdiskCommand(),
 		rulesCommand(),
 		scatterCommand(),
 		versionCommand(),
