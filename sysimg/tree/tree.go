@@ -323,3 +323,20 @@ func (b bytesContent) ReadAt(p []byte, off int64) (int, error) {
 
 // Section returns size bytes of r at off as a content.
 func Section(r io.ReaderAt, off, size int64) Content { return io.NewSectionReader(r, off, size) }
+
+// Bytes is the sum of all contents, each hard-linked file once, holes left out.
+func (t *Tree) Bytes() int64 {
+	var sum int64
+	seen := map[*Node]bool{}
+	_ = t.Walk(func(_ string, n *Node) error {
+		if n.Data == nil || seen[n] {
+			return nil
+		}
+		seen[n] = true
+		for _, r := range DataRanges(n.Data) {
+			sum += r.Len
+		}
+		return nil
+	})
+	return sum
+}
