@@ -1,0 +1,362 @@
+package simphone
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
+	"mtkport/port/flash/da"
+	"mtkport/profiles/identity"
+)
+
+const (
+	codeRange    = 3039 // S_DA_INVALID_RANGE
+	codeSum      = 3200 // packet checksum
+	codeBadParam = 3202
+	maxPacket    = 16 << 20
+)
+
+// read is CmdRead: the ack comes after the length, the packet size after it.
+func (ph *Phone) read() error {
+	const what = "READ"
+	var c da.ReadCmd
+	if err := ph.fields(what+" fields", &c); err != nil {
+		return err
+	}
+	region := da.RegionOf(ph.part)
+	limit := ph.Flash.Size(region)
+	if ph.Profile.NANDGeo != nil && c.Storage == da.StorageNAND {
+		region, limit = identity.NAND, ph.Profile.NANDGeo.logical()
+	}
+	if c.Addr+c.Len > uint64(limit) || c.Addr+c.Len < c.Addr || c.Len == 0 {
+		return ph.refuse(what, codeRange)
+	}
+	if err := ph.send(what+" answer", da.Ack); err != nil {
+		return err
+	}
+	packet, err := ph.u32(what + " packet")
+	if err != nil {
+		return err
+	}
+	if packet == 0 || packet > maxPacket {
+		packet = da.Packet
+	}
+	return ph.sendPackets(what, int64(c.Addr), int64(c.Len), int64(packet), func(b []byte, at int64) error { return ph.load(region, b, at) })
+}
+
+// sendPackets sends data and sum and waits for each ack; the next packet is
+// made ready while the host thinks.
+func (ph *Phone) sendPackets(what string, at, n, packet int64, load func([]byte, int64) error) error {
+	b := make([]byte, min(packet, n))
+	ready := int64(-1)
+	var sum uint16
+	prepare := func(at, k int64) error {
+		if ready == at {
+			return nil
+		}
+		if err := load(b[:k], at); err != nil {
+			return err
+		}
+		sum, ready = da.Sum(b[:k]), at
+		return nil
+	}
+	for n > 0 {
+		k := min(packet, n)
+		if err := prepare(at, k); err != nil {
+			return err
+		}
+		if err := ph.sendData(what+" data", b[:k], &sum); err != nil {
+			return err
+		}
+		if err := ph.put16(what+" sum", sum); err != nil {
+			return err
+		}
+		at, n = at+k, n-k
+		if n > 0 {
+			if err := prepare(at, min(packet, n)); err != nil {
+				return err
+			}
+		}
+		ack, err := ph.byte(what + " ack")
+		if err != nil {
+			return err
+		}
+		if ack != da.Ack {
+			return nil // the host wants no more
+		}
+	}
+	return nil
+}
+
+// sendData sends a packet. Spoiled here, the sum is spoiled with it: a wrong
+// byte that only a comparison finds. Spoil "READ sum" for one that the sum shows.
+func (ph *Phone) sendData(what string, b []byte, sum *uint16) error {
+	if ph.Hook == nil {
+		return ph.send(what, b...)
+	}
+	hook := ph.Hook
+	ph.Hook = func(m Message) Action {
+		a := hook(m)
+		if a.Act == Spoil {
+			b[min(a.Byte, len(b)-1)] ^= 0x10
+			*sum = da.Sum(b)
+			return Action{}
+		}
+		return a
+	}
+	err := ph.send(what, b...)
+	ph.Hook = hook
+	return err
+}
+
+// load reads logical bytes of a region.
+func (ph *Phone) load(region string, b []byte, at int64) error {
+	if region != identity.NAND {
+		return ph.Flash.ReadAt(region, b, at)
+	}
+	g := ph.Profile.NANDGeo
+	for len(b) > 0 {
+		in := int(at % int64(g.Page))
+		n := min(len(b), g.Page-in)
+		if err := ph.Flash.ReadAt(region, b[:n], g.pageAt(at)+int64(in)); err != nil {
+			return err
+		}
+		b, at = b[n:], at+int64(n)
+	}
+	return nil
+}
+
+// logical is the number of data bytes in front of the pool.
+func (n *NAND) logical() int64 { return n.Size - int64(n.Pool)*n.Block() }
+
+// pageAt returns where the page of a logical address lies on the chip: a bad
+// block is stood in for by a block of the pool.
+func (n *NAND) pageAt(at int64) int64 {
+	block, in := at/n.Block(), at%n.Block()
+	spare := n.Size/n.Block() - int64(n.Pool)
+	for _, bad := range n.Bad {
+		if int64(bad) >= n.Size/n.Block()-int64(n.Pool) {
+			continue
+		}
+		if int64(bad) == block {
+			block = spare
+			break
+		}
+		spare++
+	}
+	return (block*int64(n.PerBlock) + in/int64(n.Page)) * int64(n.Page+n.Spare)
+}
+
+// store writes logical bytes of a region.
+func (ph *Phone) store(region string, b []byte, at int64) error {
+	if region != identity.NAND {
+		return ph.Flash.WriteAt(region, b, at)
+	}
+	g := ph.Profile.NANDGeo
+	for len(b) > 0 {
+		in := int(at % int64(g.Page))
+		n := min(len(b), g.Page-in)
+		if err := ph.Flash.WriteAt(region, b[:n], g.pageAt(at)+int64(in)); err != nil {
+			return err
+		}
+		b, at = b[n:], at+int64(n)
+	}
+	return nil
+}
+
+// eraseNAND sets whole logical blocks to FF, spare bytes included.
+func (ph *Phone) eraseNAND(at, n int64) error {
+	g := ph.Profile.NANDGeo
+	ff := bytes.Repeat([]byte{0xFF}, g.PerBlock*(g.Page+g.Spare))
+	for end := at + n; at < end; at += g.Block() {
+		if err := ph.Flash.WriteAt(identity.NAND, ff, g.pageAt(at/g.Block()*g.Block())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (ph *Phone) writeEMMC() error {
+	const what = "WRITE"
+	var c da.WriteCmd
+	if err := ph.fields(what+" fields", &c); err != nil {
+		return err
+	}
+	region := da.RegionOf(c.Part)
+	if !ph.inside(region, c.Addr, c.Len, c.Packet) || c.Addr%512 != 0 || c.Len%512 != 0 {
+		return ph.refuse(what, codeRange)
+	}
+	return ph.takePackets(what, region, int64(c.Addr), int64(c.Len), int64(c.Packet))
+}
+
+func (ph *Phone) inside(region string, addr, n uint64, packet uint32) bool {
+	limit := ph.Flash.Size(region)
+	if region == identity.NAND && ph.Profile.NANDGeo != nil {
+		limit = ph.Profile.NANDGeo.logical()
+	}
+	return limit > 0 && n > 0 && addr+n >= addr && addr+n <= uint64(limit) && packet > 0 && packet <= maxPacket
+}
+
+func (ph *Phone) writeNAND() error {
+	const what = "WRITE"
+	var c da.NANDWriteCmd
+	if err := ph.fields(what+" fields", &c); err != nil {
+		return err
+	}
+	g := ph.Profile.NANDGeo
+	if g == nil || !ph.inside(identity.NAND, c.Addr, c.Len, c.Packet) || int64(c.Addr)%g.Block() != 0 || int64(c.Len)%int64(g.Page) != 0 || int64(c.Packet)%g.Block() != 0 {
+		return ph.refuse(what, codeRange)
+	}
+	return ph.takePackets(what, identity.NAND, int64(c.Addr), int64(c.Len), int64(c.Packet))
+}
+
+// takePackets is the data part of both write commands. A packet that is torn by
+// a cut leaves what had come on the storage, as a phone may.
+func (ph *Phone) takePackets(what, region string, at, n, packet int64) error {
+	if err := ph.send(what+" answer", da.Ack); err != nil {
+		return err
+	}
+	b := make([]byte, min(packet, n))
+	for n > 0 {
+		k := min(packet, n)
+		start, err := ph.byte(what + " start")
+		if err != nil {
+			return err
+		}
+		if start != da.Ack {
+			return nil // the host gave up
+		}
+		got, err := ph.recv(what+" data", b[:k])
+		if err != nil {
+			return errors.Join(err, ph.torn(region, b[:got], at))
+		}
+		sum, err := ph.u16(what + " sum")
+		if err != nil {
+			return errors.Join(err, ph.torn(region, b[:k/2], at))
+		}
+		if sum != da.Sum(b[:k]) {
+			return ph.refuse(what, codeSum)
+		}
+		if err := ph.commit(region, b[:k], at); err != nil {
+			return err
+		}
+		if err := ph.send(what+" done", da.Cont); err != nil {
+			return err
+		}
+		at, n = at+k, n-k
+	}
+	return nil
+}
+
+func (ph *Phone) commit(region string, b []byte, at int64) error {
+	if region == identity.NAND {
+		block := ph.Profile.NANDGeo.Block()
+		if err := ph.eraseNAND(at, (int64(len(b))+block-1)/block*block); err != nil {
+			return err
+		}
+	}
+	ph.record(Write{Region: region, Off: at, Len: int64(len(b))})
+	return ph.store(region, b, at)
+}
+
+func (ph *Phone) torn(region string, b []byte, at int64) error {
+	if len(b) == 0 {
+		return nil
+	}
+	ph.record(Write{Region: region, Off: at, Len: int64(len(b)), Torn: true})
+	if region == identity.NAND {
+		block := ph.Profile.NANDGeo.Block()
+		if err := ph.eraseNAND(at, (int64(len(b))+block-1)/block*block); err != nil {
+			return err
+		}
+	}
+	return ph.store(region, b, at)
+}
+
+// format erases: an eMMC reads as zero after it, a NAND as FF.
+func (ph *Phone) format() error {
+	const what = "FORMAT"
+	var c da.FormatCmd
+	if err := ph.fields(what+" fields", &c); err != nil {
+		return err
+	}
+	region := da.RegionOf(ph.part)
+	if c.Storage == da.StorageNAND {
+		region = identity.NAND
+	}
+	if !ph.inside(region, c.Addr, c.Len, 1) {
+		return ph.refuse(what, codeRange)
+	}
+	for _, percent := range []byte{0, 50, 100} {
+		b := append([]byte{da.Ack, da.Ack}, binary.BigEndian.AppendUint32(nil, 0)...)
+		if err := ph.send(what+" progress", append(b, percent)...); err != nil {
+			return err
+		}
+		if _, err := ph.byte(what + " ack"); err != nil {
+			return err
+		}
+	}
+	if err := ph.erase(region, int64(c.Addr), int64(c.Len)); err != nil {
+		return err
+	}
+	return ph.send(what+" done", da.Ack, da.Ack)
+}
+
+func (ph *Phone) erase(region string, at, n int64) error {
+	ph.record(Write{Region: region, Off: at, Len: n, Erase: true})
+	if region == identity.NAND {
+		return ph.eraseNAND(at, n)
+	}
+	zero := make([]byte, min(n, 1<<20))
+	for n > 0 {
+		k := min(n, int64(len(zero)))
+		if err := ph.store(region, zero[:k], at); err != nil {
+			return err
+		}
+		at, n = at+k, n-k
+	}
+	return nil
+}
+
+// readPages is CmdNANDPage: pages with their spare bytes.
+func (ph *Phone) readPages() error {
+	const what = "NAND_READPAGE"
+	var c da.NANDPageCmd
+	if err := ph.fields(what+" fields", &c); err != nil {
+		return err
+	}
+	g := ph.Profile.NANDGeo
+	if g == nil || !ph.inside(identity.NAND, uint64(c.Addr), uint64(c.Len), 1) || int(c.Addr)%g.Page != 0 {
+		return ph.refuse(what, codeRange)
+	}
+	full := g.Page + g.Spare
+	packet := uint32(g.PerBlock * full)
+	b := []byte{da.Ack}
+	for _, v := range []uint32{uint32(g.Page), uint32(g.Spare), packet} {
+		b = binary.BigEndian.AppendUint32(b, v)
+	}
+	if err := ph.send(what+" answer", b...); err != nil {
+		return err
+	}
+	pages, err := ph.u32(what + " pages")
+	if err != nil {
+		return err
+	}
+	if int64(pages) > int64(c.Len)/int64(g.Page) {
+		return ph.refuse(what, codeBadParam)
+	}
+	if err := ph.put32(what+" pages", pages); err != nil {
+		return err
+	}
+	first := int64(c.Addr) / int64(g.Page)
+	return ph.sendPackets(what, 0, int64(pages)*int64(full), int64(packet), func(b []byte, at int64) error {
+		for len(b) > 0 {
+			page := first + at/int64(full)
+			if err := ph.Flash.ReadAt(identity.NAND, b[:full], g.pageAt(page*int64(g.Page))); err != nil {
+				return err
+			}
+			b, at = b[full:], at+int64(full)
+		}
+		return nil
+	})
+}
