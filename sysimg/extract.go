@@ -288,7 +288,8 @@ func (x *extraction) done(j job, n int64) {
 	defer x.mu.Unlock()
 	x.rep.Files++
 	x.rep.Bytes += n
-	if data := tree.DataRanges(j.n.Data); len(data) != 1 || data[0].Len != j.n.Size() {
+	if data := tree.DataRanges(j.n.Data); j.n.Size() > 0 && (len(data) != 1 || data[0].Len != j.n.Size()) {
+		x.side.Entries[j.entry].Holes = true
 		for _, r := range data {
 			x.side.Entries[j.entry].Data = append(x.side.Entries[j.entry].Data, [2]int64{r.Off, r.Len})
 		}

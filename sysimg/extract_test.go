@@ -104,10 +104,84 @@ func TestExtractCounts(t *testing.T) {
 	m := writeImage(t, sample(t), Options{})
 	out := filepath.Join(t.TempDir(), "out")
 	rep := extractTo(t, m, out)
-	if rep.Files != 9 || rep.Dirs != 8 || rep.Links != 2 || rep.HardLinks != 1 || rep.Specials != 4 || len(rep.Lost) != 0 {
+	if rep.Files != 8 || rep.Dirs != 8 || rep.Links != 2 || rep.HardLinks != 1 || rep.Specials != 4 || len(rep.Lost) != 0 {
 		t.Errorf("%+v", rep)
 	}
 	if b, err := os.ReadFile(filepath.Join(out, FilesName, "lib", "A.so")); err != nil || string(b) != "upper" {
 		t.Errorf("%q %v", b, err)
+	}
+}
+
+// same wants no difference between two trees, times included.
+func same(t *testing.T, a, b *tree.Tree) {
+	t.Helper()
+	changes, err := Diff(context.Background(), a, b, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestExtractBuild(t *testing.T) {
+	tr := sample(t)
+	for _, to := range Formats() {
+		t.Run(to, func(t *testing.T) {
+			m := writeImage(t, tr, Options{To: to, Size: 16 << 20})
+			same(t, tr, m.Tree)
+			out := filepath.Join(t.TempDir(), "out")
+			extractTo(t, m, out)
+			f, err := OpenFolder(out, Defaults{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			for _, p := range f.Problems() {
+				t.Errorf("%+v", p)
+			}
+			same(t, m.Tree, f.Tree)
+			again := writeImage(t, f.Tree, Options{Like: f})
+			if again.Format != to || again.Size != m.Size {
+				t.Errorf("built %s of %d bytes, want %s of %d", again.Format, again.Size, to, m.Size)
+			}
+			same(t, m.Tree, again.Tree)
+		})
+	}
+}
+
+func TestFolderEdited(t *testing.T) {
+	m := writeImage(t, sample(t), Options{})
+	out := filepath.Join(t.TempDir(), "out")
+	extractTo(t, m, out)
+	at := func(s string) string { return filepath.Join(out, FilesName, filepath.FromSlash(s)) }
+	for p, text := range map[string]string{"bin/new": "new", "lib/A.so": "UPPER!"} {
+		if err := os.WriteFile(at(p), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range []string{"lib/a.so", "lib/a.so%~1"} {
+		_ = os.Remove(at(p))
+	}
+	f, err := OpenFolder(out, Defaults{Mount: "system"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	changes, err := Diff(context.Background(), m.Tree, f.Tree, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range changes {
+		got[c.Path] = c.Kind
+	}
+	want := map[string]string{"bin/new": "added", "lib/A.so": "content", "lib/a.so": "removed"}
+	if len(got) != len(want) || got["bin/new"] != "added" || got["lib/A.so"] != "content" || got["lib/a.so"] != "removed" {
+		t.Errorf("%v, want %v", got, want)
+	}
+	n, err := f.Tree.Lookup("bin/new")
+	if err != nil || n.Mode&0o7777 != 0o755 || n.GID != 2000 {
+		t.Errorf("bin/new: %+v %v", n, err)
 	}
 }

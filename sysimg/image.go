@@ -16,12 +16,22 @@ import (
 type Image struct {
 	Format string     // the container: "ext4", "sparse", "ubi", "ubifs", "yaffs2", "folder" …
 	Tree   *tree.Tree // contents are read from the image when asked for
+	From   string     // of a folder: the container that it was extracted from, or ""
 	Layout Layout     // what the image has besides its tree
 	Size   int64      // bytes of the file system: of the expanded image when sparse
 
 	problems func() []mtkport.Finding
 	verify   func(context.Context) error
 	raw      io.ReaderAt
+	closer   io.Closer
+}
+
+// Close lets go of a folder; images opened from a reader have nothing to close.
+func (m *Image) Close() error {
+	if m.closer == nil {
+		return nil
+	}
+	return m.closer.Close()
 }
 
 // Layout holds the parameters of each container that an image has; the others

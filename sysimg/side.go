@@ -49,10 +49,11 @@ type entry struct {
 	Target string            `json:"target,omitempty"` // of a link
 	Major  uint32            `json:"major,omitempty"`
 	Minor  uint32            `json:"minor,omitempty"`
-	Same   string            `json:"same,omitempty"` // path of the file that this is another name of
-	Size   int64             `json:"size,omitempty"` // bytes
-	Data   [][2]int64        `json:"data,omitempty"` // offset and length of what is no hole, when there are holes
-	Lost   string            `json:"lost,omitempty"` // why the contents could not be read
+	Same   string            `json:"same,omitempty"`  // path of the file that this is another name of
+	Size   int64             `json:"size,omitempty"`  // bytes
+	Holes  bool              `json:"holes,omitempty"` // it has holes
+	Data   [][2]int64        `json:"data,omitempty"`  // then: offset and length of what is none
+	Lost   string            `json:"lost,omitempty"`  // why the contents could not be read
 }
 
 var typeNames = map[uint32]string{

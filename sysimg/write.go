@@ -38,8 +38,12 @@ type Options struct {
 func Write(ctx context.Context, w Output, t *tree.Tree, opt Options) error {
 	if opt.To == "" {
 		opt.To = "ext4"
-		if opt.Like != nil && slices.Contains(Formats(), opt.Like.Format) {
-			opt.To = opt.Like.Format
+		if opt.Like != nil {
+			for _, f := range []string{opt.Like.From, opt.Like.Format} {
+				if slices.Contains(Formats(), f) {
+					opt.To = f
+				}
+			}
 		}
 	}
 	for _, c := range containers() {
