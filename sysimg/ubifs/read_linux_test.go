@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mtkport/sysimg/tree"
+	"mtkport/sysimg/tree/treetest"
 	"mtkport/sysimg/ubifs/ubi"
 )
 
@@ -23,7 +24,7 @@ func mkfs(t testing.TB, tr *tree.Tree, args ...string) []byte {
 	if err := os.Mkdir(src, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	plant(t, tr, src)
+	treetest.Plant(t, tr, src)
 	out := filepath.Join(dir, "img")
 	args = append([]string{"-r", src, "-o", out}, args...)
 	if msg, err := exec.Command("mkfs.ubifs", args...).CombinedOutput(); err != nil {
@@ -46,7 +47,7 @@ func openBytes(t testing.TB, b []byte) *FS {
 }
 
 func TestReadMkfs(t *testing.T) {
-	tr := plain(sampleTree(t, 200))
+	tr := treetest.Plain(treetest.Sample(t, 200))
 	for _, tc := range []struct {
 		page, leb int
 		compr     string
@@ -60,7 +61,7 @@ func TestReadMkfs(t *testing.T) {
 			if l := fs.Layout(); l.MinIO != tc.page || l.LEBSize != tc.leb || l.MaxLEBs != 2000 || l.UBI != nil {
 				t.Errorf("layout %+v", l)
 			}
-			same(t, fs.Tree(), tr)
+			treetest.Same(t, fs.Tree(), tr)
 		})
 	}
 }
@@ -68,7 +69,7 @@ func TestReadMkfs(t *testing.T) {
 // TestRescueEqualsIndex reads a sound image without its index and wants the same
 // files.
 func TestRescueEqualsIndex(t *testing.T) {
-	tr := plain(sampleTree(t, 50))
+	tr := treetest.Plain(treetest.Sample(t, 50))
 	img := mkfs(t, tr, "-m", "2048", "-e", "126976", "-c", "500")
 	for name, hurt := range map[string]func(b []byte){
 		"masters": func(b []byte) { clear(b[126976 : 3*126976]) },
@@ -83,16 +84,16 @@ func TestRescueEqualsIndex(t *testing.T) {
 		if len(fs.Problems()) == 0 {
 			t.Errorf("%s: no problem told", name)
 		}
-		same(t, fs.Tree(), tr)
+		treetest.Same(t, fs.Tree(), tr)
 	}
 }
 
 // TestInsideUBI reads through ubi, with the superblock there and lost, and with
 // spare bytes in the dump.
 func TestInsideUBI(t *testing.T) {
-	tr := plain(sampleTree(t, 20))
+	tr := treetest.Plain(treetest.Sample(t, 20))
 	img := mkfs(t, tr, "-m", "2048", "-e", "126976", "-c", "500")
-	var m memory
+	var m treetest.Memory
 	u, err := ubi.NewWriter(&m, ubi.Geometry{PEBSize: 131072, VIDOffset: 2048, DataOffset: 4096}, []ubi.VolumeSpec{
 		{ID: 3, Name: "system", LEBs: 600, DataLEBs: len(img) / 126976},
 	})
@@ -105,25 +106,25 @@ func TestInsideUBI(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	fs := openBytes(t, m.b)
+	fs := openBytes(t, m.B)
 	if p := fs.Problems(); len(p) != 0 {
 		t.Errorf("problems: %v", p)
 	}
 	if v := fs.Layout().UBI; v == nil || v.Name != "system" || v.ID != 3 || v.LEBs != 600 {
 		t.Errorf("volume %+v", v)
 	}
-	same(t, fs.Tree(), tr)
+	treetest.Same(t, fs.Tree(), tr)
 
 	var dump []byte
-	for p := 0; p < len(m.b); p += 2048 {
-		dump = append(append(dump, m.b[p:p+2048]...), noise(64, uint64(p))...)
+	for p := 0; p < len(m.B); p += 2048 {
+		dump = append(append(dump, m.B[p:p+2048]...), treetest.Noise(64, uint64(p))...)
 	}
-	same(t, openBytes(t, dump).Tree(), tr)
+	treetest.Same(t, openBytes(t, dump).Tree(), tr)
 
-	clear(m.b[2*131072+4096 : 3*131072]) // LEB 0
-	fs = openBytes(t, m.b)
+	clear(m.B[2*131072+4096 : 3*131072]) // LEB 0
+	fs = openBytes(t, m.B)
 	if len(fs.Problems()) == 0 {
 		t.Error("a lost superblock: no problem told")
 	}
-	same(t, fs.Tree(), tr)
+	treetest.Same(t, fs.Tree(), tr)
 }

@@ -1,4 +1,7 @@
-package ubifs
+// Package treetest helps the tests of the rooms that read and write trees: a
+// tree with every kind of entry, a comparison that misses nothing, and the same
+// tree planted in a folder for foreign tools.
+package treetest
 
 import (
 	"bytes"
@@ -6,8 +9,6 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,14 +17,15 @@ import (
 	"mtkport/sysimg/tree"
 )
 
-// memory is a file in memory.
-type memory struct{ b []byte }
+// Memory is a file in memory, for writers that write at offsets.
+type Memory struct{ B []byte }
 
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	if end := int(off) + len(p); end > len(m.b) {
-		m.b = append(m.b, make([]byte, end-len(m.b))...)
+// WriteAt implements io.WriterAt.
+func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
+	if end := int(off) + len(p); end > len(m.B) {
+		m.B = append(m.B, make([]byte, end-len(m.B))...)
 	}
-	return copy(m.b[off:], p), nil
+	return copy(m.B[off:], p), nil
 }
 
 // holed is a content with a hole before and behind its data.
@@ -51,8 +53,8 @@ func (h *holed) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// text makes n bytes that pack like program code: words from a small set.
-func text(n int, seed uint64) []byte {
+// Text makes n bytes that pack like program code: words from a small set.
+func Text(n int, seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	words := make([][]byte, 300)
 	for i := range words {
@@ -68,8 +70,8 @@ func text(n int, seed uint64) []byte {
 	return b.Bytes()[:n]
 }
 
-// sampleTree holds every kind of entry, and files many more.
-func sampleTree(t testing.TB, files int) *tree.Tree {
+// Sample holds every kind of entry, and files many more.
+func Sample(t testing.TB, files int) *tree.Tree {
 	t.Helper()
 	when := time.Unix(1400000000, 0).UTC()
 	tr := tree.New()
@@ -86,7 +88,7 @@ func sampleTree(t testing.TB, files int) *tree.Tree {
 	for _, d := range []string{"bin", "lib", "lib/hw", "etc", "empty"} {
 		put(d, &tree.Node{Mode: tree.Dir | 0o755, GID: 2000})
 	}
-	sh := put("bin/sh", reg(text(70001, 1)))
+	sh := put("bin/sh", reg(Text(70001, 1)))
 	sh.Mode, sh.GID = tree.Regular|0o6755, 2000
 	sh.Xattrs = map[string][]byte{
 		"security.selinux":    []byte("u:object_r:shell_exec:s0\x00"),
@@ -105,24 +107,25 @@ func sampleTree(t testing.TB, files int) *tree.Tree {
 	put("etc/fifo", &tree.Node{Mode: tree.FIFO | 0o600, UID: 1000})
 	put("etc/zero", reg(nil))
 	put("etc/"+strings.Repeat("n", 255), reg([]byte("x")))
-	put("etc/ünïcödé", reg(text(4096, 2)))
-	put("etc/noise", reg(noise(9000, 3)))
+	put("etc/ünïcödé", reg(Text(4096, 2)))
+	put("etc/noise", reg(Noise(9000, 3)))
 	put("etc/nothing", reg(make([]byte, 8192)))
-	put("etc/holes", &tree.Node{Mode: tree.Regular | 0o600, Data: &holed{text(5000, 4), 300000, 1 << 20}})
+	put("etc/holes", &tree.Node{Mode: tree.Regular | 0o600, Data: &holed{Text(5000, 4), 300000, 1 << 20}})
 	rng := rand.New(rand.NewPCG(5, 5))
 	for i := range files {
-		put(fmt.Sprintf("lib/lib%04d.so", i), reg(text(rng.IntN(30000), uint64(i))))
+		put(fmt.Sprintf("lib/lib%04d.so", i), reg(Text(rng.IntN(30000), uint64(i))))
 	}
 	return tr
 }
 
-// plain drops the extended attributes, which not every mkfs.ubifs is built to keep.
-func plain(tr *tree.Tree) *tree.Tree {
+// Plain drops the extended attributes, which not every mkfs.ubifs is built to keep.
+func Plain(tr *tree.Tree) *tree.Tree {
 	_ = tr.Walk(func(_ string, n *tree.Node) error { n.Xattrs = nil; return nil })
 	return tr
 }
 
-func noise(n int, seed uint64) []byte {
+// Noise makes n bytes that do not pack.
+func Noise(n int, seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	b := make([]byte, n)
 	for i := range b {
@@ -131,7 +134,8 @@ func noise(n int, seed uint64) []byte {
 	return b
 }
 
-func contents(t testing.TB, path string, n *tree.Node) []byte {
+// Contents reads a file whole.
+func Contents(t testing.TB, path string, n *tree.Node) []byte {
 	t.Helper()
 	if n.Data == nil {
 		return nil
@@ -143,10 +147,10 @@ func contents(t testing.TB, path string, n *tree.Node) []byte {
 	return b
 }
 
-// same wants both trees to be equal in all that they say.
-func same(t testing.TB, got, want *tree.Tree) {
+// Same wants both trees to be equal in all that they say.
+func Same(t testing.TB, got, want *tree.Tree) {
 	t.Helper()
-	a, b := flatten(got), flatten(want)
+	a, b := Flatten(got), Flatten(want)
 	for p, w := range b {
 		g := a[p]
 		if g == nil {
@@ -162,7 +166,7 @@ func same(t testing.TB, got, want *tree.Tree) {
 		if !maps.EqualFunc(g.Xattrs, w.Xattrs, bytes.Equal) {
 			t.Errorf("%s: attributes %q, want %q, or other values", p, slices.Sorted(maps.Keys(g.Xattrs)), slices.Sorted(maps.Keys(w.Xattrs)))
 		}
-		if !bytes.Equal(contents(t, p, g), contents(t, p, w)) {
+		if !bytes.Equal(Contents(t, p, g), Contents(t, p, w)) {
 			t.Errorf("%s: other contents", p)
 		}
 	}
@@ -176,7 +180,8 @@ func same(t testing.TB, got, want *tree.Tree) {
 	}
 }
 
-func flatten(t *tree.Tree) map[string]*tree.Node {
+// Flatten lists the nodes by path.
+func Flatten(t *tree.Tree) map[string]*tree.Node {
 	all := map[string]*tree.Node{}
 	_ = t.Walk(func(p string, n *tree.Node) error { all[p] = n; return nil })
 	return all
@@ -190,22 +195,3 @@ func linkSets(t *tree.Tree) []string {
 	slices.Sort(out)
 	return out
 }
-
-// realDir finds the real firmware beside the checkout.
-func realDir(t testing.TB) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, _ := os.Getwd()
-	for dir != filepath.Dir(dir) {
-		if d := filepath.Join(filepath.Dir(dir), "shared", "real"); isDir(d) {
-			return d
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Skip("needs real firmware in ../shared/real or MTKPORT_REAL")
-	return ""
-}
-
-func isDir(p string) bool { st, err := os.Stat(p); return err == nil && st.IsDir() }

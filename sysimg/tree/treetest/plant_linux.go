@@ -1,4 +1,4 @@
-package ubifs
+package treetest
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"mtkport/sysimg/tree"
 )
 
-// plant writes tr into a folder with owners, attributes and devices, for the
+// Plant writes tr into a folder with owners, attributes and devices, for the
 // tools that build images from folders. It needs to be root.
-func plant(t testing.TB, tr *tree.Tree, dir string) {
+func Plant(t testing.TB, tr *tree.Tree, dir string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to make devices and owners")

@@ -1,0 +1,150 @@
+package yaffs2
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Tags says where in the spare bytes the tags lie.
+type Tags int
+
+// The placements seen in images and dumps.
+const (
+	TagsAt2   Tags = iota // after a bad-block mark: yaffs2utils, the Linux MTD default
+	TagsAt0               // Android's mkyaffs2image
+	TagsAt1               // after a mark of one byte
+	TagsInFDM             // MediaTek: the seven bytes behind the first of each group of eight
+)
+
+var tagNames = []string{"at 2", "at 0", "at 1", "in FDM groups"}
+
+// String names the placement for people.
+func (t Tags) String() string {
+	if t >= 0 && int(t) < len(tagNames) {
+		return tagNames[t]
+	}
+	return fmt.Sprintf("tags(%d)", int(t))
+}
+
+// positions lists where in the spare bytes n bytes of tags lie.
+func (t Tags) positions(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		switch t {
+		case TagsInFDM:
+			out[i] = i/7*8 + 1 + i%7
+		default:
+			out[i] = i + [...]int{2, 0, 1}[t]
+		}
+	}
+	return out
+}
+
+// Layout is the shape of an image. Sizes in bytes.
+type Layout struct {
+	Page   int  // data in a page: 512 to 16384
+	Spare  int  // spare bytes in a page
+	Sector int  // when not 0, the spare bytes are dealt out behind sectors of this size
+	Tags   Tags // where the tags lie
+	ECC    bool // the tags have a code behind them
+}
+
+// Default is the layout of mkyaffs2 for pages of 2048 bytes.
+var Default = Layout{Page: 2048, Spare: 64, ECC: true}
+
+// candidates are the layouts that [Open] tries, likelier ones first.
+func candidates() []Layout {
+	var out []Layout
+	for _, g := range []Layout{
+		{Page: 2048, Spare: 64}, {Page: 4096, Spare: 128}, {Page: 2048, Spare: 128}, {Page: 4096, Spare: 64},
+		{Page: 4096, Spare: 224}, {Page: 4096, Spare: 256}, {Page: 8192, Spare: 256}, {Page: 1024, Spare: 32},
+		{Page: 512, Spare: 16}, {Page: 16384, Spare: 512},
+		{Page: 2048, Spare: 64, Sector: 512}, {Page: 4096, Spare: 128, Sector: 512},
+	} {
+		for _, t := range []Tags{TagsAt2, TagsAt0, TagsAt1, TagsInFDM} {
+			g.Tags = t
+			if t.positions(tagSize)[tagSize-1] < g.Spare {
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
+func (l Layout) unit() int { return l.Page + l.Spare }
+
+// valid reports what is wrong with a layout to write, "" for nothing.
+func (l Layout) valid() string {
+	n := tagSize
+	if l.ECC {
+		n += eccSize
+	}
+	switch {
+	case l.Page < headerSize || l.Page > 16384 || l.Page%headerSize != 0:
+		return fmt.Sprintf("pages of %d bytes", l.Page)
+	case l.Tags < 0 || int(l.Tags) >= len(tagNames):
+		return fmt.Sprintf("tags placement %d", l.Tags)
+	case l.Spare > 4096 || l.Tags.positions(n)[n-1] >= l.Spare:
+		return fmt.Sprintf("%d bytes of tags %s of %d spare bytes", n, l.Tags, l.Spare)
+	case l.Sector != 0 && (l.Sector < 0 || l.Page%l.Sector != 0 || l.Spare%(l.Page/l.Sector) != 0 || l.Spare/(l.Page/l.Sector) < fdm):
+		return fmt.Sprintf("sectors of %d bytes", l.Sector)
+	}
+	return ""
+}
+
+// fdm is how many of the spare bytes behind a sector carry data; error
+// correction follows.
+const fdm = 8
+
+// spareAt is where spare byte j lies in a page with its spare bytes.
+func (l Layout) spareAt(j int) int {
+	if l.Sector == 0 {
+		return l.Page + j
+	}
+	sectors := l.Page / l.Sector
+	each := l.Spare / sectors
+	if j < fdm*sectors {
+		return j/fdm*(l.Sector+each) + l.Sector + j%fdm
+	}
+	j -= fdm * sectors
+	return j/(each-fdm)*(l.Sector+each) + l.Sector + fdm + j%(each-fdm)
+}
+
+// gather copies the data bytes of a page from from on out of unit.
+func (l Layout) gather(dst, unit []byte, from int) {
+	if l.Sector == 0 {
+		copy(dst, unit[from:l.Page])
+		return
+	}
+	step := l.Sector + l.Spare/(l.Page/l.Sector)
+	for n := 0; n < len(dst) && from < l.Page; {
+		in := from % l.Sector
+		k := copy(dst[n:], unit[from/l.Sector*step+in:][:l.Sector-in])
+		n += k
+		from += k
+	}
+}
+
+// scatter is the inverse of gather for a whole page.
+func (l Layout) scatter(unit, page []byte) {
+	if l.Sector == 0 {
+		copy(unit, page)
+		return
+	}
+	step := l.Sector + l.Spare/(l.Page/l.Sector)
+	for i := 0; i*l.Sector < l.Page; i++ {
+		copy(unit[i*step:], page[i*l.Sector:(i+1)*l.Sector])
+	}
+}
+
+// places lists where in a page with its spare bytes n bytes of tags lie.
+func (l Layout) places(n int) []int {
+	out := l.Tags.positions(n)
+	for i, j := range out {
+		out[i] = l.spareAt(j)
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
