@@ -104,6 +104,46 @@ func TestSplitJoin(t *testing.T) {
 	})
 }
 
+func TestData(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		src := picture(t)
+		version := rapid.IntRange(1, 4).Draw(t, "version")
+		e, list, err := EncodeData(context.Background(), bytes.NewReader(src), int64(len(src)), version, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := e.Write(context.Background(), &out, nil); err != nil {
+			t.Fatal(err)
+		}
+		m, err := OpenData(bytes.NewReader(out.Bytes()), int64(out.Len()), list)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, list)
+		}
+		if !bytes.Equal(expand(t, m), padded(src)) {
+			t.Fatal("the data reads otherwise")
+		}
+	})
+}
+
+func TestDataRefused(t *testing.T) {
+	data := bytes.NewReader(make([]byte, 8192))
+	for list, want := range map[string]error{
+		"":                                 mtkport.ErrFormat,
+		"5\n1\n":                           mtkport.ErrFormat,
+		"1\n2\nnew 2,0,3\n":                mtkport.ErrDamaged,
+		"1\n2\nnew 2,5,4\n":                mtkport.ErrDamaged,
+		"1\n2\nnew 4,0,1\n":                mtkport.ErrDamaged,
+		"1\n2\nnew 4,0,1,0,1\n":            mtkport.ErrDamaged,
+		"1\n2\nfrob 2,0,1\n":               mtkport.ErrDamaged,
+		"2\n2\n0\n0\nmove 2,0,1 1 2,1,2\n": mtkport.ErrUnsupported,
+	} {
+		if _, err := OpenData(data, 8192, []byte(list)); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", list, err, want)
+		}
+	}
+}
+
 func TestFreeBecomesDontCare(t *testing.T) {
 	src := bytes.Repeat([]byte("noise..."), 4*512)
 	opt := Options{Free: []tree.Range{{Off: 4096, Len: 8192}}, CRC: true}
