@@ -325,7 +325,7 @@ func (x *extraction) link(e, first entry) error {
 	switch {
 	case e.Same == "":
 		return x.root.Symlink(unescape(e.Target), e.onDisk())
-	case first.Type == "link":
+	case first.Type == "symlink":
 		return x.root.Symlink(unescape(first.Target), e.onDisk())
 	case first.Type != "file" || first.Lost != "":
 		return nil

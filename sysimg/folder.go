@@ -146,7 +146,7 @@ func sameType(e *entry, t fs.FileMode) bool {
 	switch e.Type {
 	case "dir":
 		return t.IsDir()
-	case "link":
+	case "symlink":
 		return t&fs.ModeSymlink != 0
 	case "file":
 		return t.IsRegular()
@@ -314,8 +314,8 @@ func (f *folder) rest() error {
 			continue
 		}
 		parent := f.byPath[path.Dir(p)]
-		listed := f.side.Links == "listed" && (e.Type == "link" || e.Same != "") || e.Same != "" && e.Type != "file" && e.Type != "link"
-		special := e.Type != "dir" && e.Type != "file" && e.Type != "link"
+		listed := f.side.Links == "listed" && (e.Type == "symlink" || e.Same != "") || e.Same != "" && e.Type != "file" && e.Type != "symlink"
+		special := e.Type != "dir" && e.Type != "file" && e.Type != "symlink"
 		if parent == nil || !parent.IsDir() || !listed && !special {
 			f.find("folder-gone", mtkport.Note, p, "it is in the side file and no longer in the folder")
 			continue

@@ -97,3 +97,7 @@ func diskNames(names []string) map[string]string {
 	}
 	return out
 }
+
+// Printable is a path fit for JSON and terminals: bytes that are no text, and %,
+// become %XX.
+func Printable(path string) string { return escape(path, "") }

@@ -40,7 +40,7 @@ type sideFile struct {
 type entry struct {
 	Path   string            `json:"path"`
 	Disk   string            `json:"disk,omitempty"` // its path on disk, when that differs
-	Type   string            `json:"type"`           // dir, file, link, char, block, fifo, socket
+	Type   string            `json:"type"`           // dir, file, symlink, char, block, fifo, socket
 	Mode   string            `json:"mode"`           // permission bits, octal
 	UID    uint32            `json:"uid"`
 	GID    uint32            `json:"gid"`
@@ -57,7 +57,7 @@ type entry struct {
 }
 
 var typeNames = map[uint32]string{
-	tree.Dir: "dir", tree.Regular: "file", tree.Symlink: "link", tree.CharDev: "char", tree.BlockDev: "block", tree.FIFO: "fifo", tree.Socket: "socket",
+	tree.Dir: "dir", tree.Regular: "file", tree.Symlink: "symlink", tree.CharDev: "char", tree.BlockDev: "block", tree.FIFO: "fifo", tree.Socket: "socket",
 }
 
 func typeOf(name string) (uint32, bool) {
@@ -69,7 +69,7 @@ func typeOf(name string) (uint32, bool) {
 	return 0, false
 }
 
-// TypeName is the word for a node's type: dir, file, link, char, block, fifo, socket.
+// TypeName is the word for a node's type: dir, file, symlink, char, block, fifo, socket.
 func TypeName(n *tree.Node) string { return typeNames[n.Type()] }
 
 func entryOf(path string, n *tree.Node) entry {

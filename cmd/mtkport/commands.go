@@ -11,6 +11,7 @@ func commands() []*cli.Command {
 		ramdiskCommand(),
 		rulesCommand(),
 		scatterCommand(),
+		systemCommand(),
 		versionCommand(),
 	}
 }
