@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -185,7 +186,7 @@ func bootRepack(c *cli.Context) error {
 
 // inFolder prefixes the file of an error with the folder it lies in.
 func inFolder(err error, dir string) error {
-	if e, ok := err.(*mtkport.Error); ok && e.File != "" {
+	if e := (*mtkport.Error)(nil); errors.As(err, &e) && e.File != "" {
 		x := *e
 		x.File = strings.TrimSuffix(dir, "/") + "/" + e.File
 		return &x

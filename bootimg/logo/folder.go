@@ -1,0 +1,232 @@
+package logo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"mtkport"
+)
+
+// Names in an extracted folder.
+const (
+	SideName     = "logo.yaml"    // which file is which picture, and of what shape
+	OriginalName = "original.bin" // the file that was extracted
+)
+
+const (
+	sideFormat = "mtkport-logo/1"
+	maxSide    = 1 << 20
+	maxFile    = 64 << 20 // bounds a picture file handed in
+)
+
+const sideHead = `# Written by mtkport logo extract. Edit the pictures and keep their width and
+# height; mtkport logo build makes the logo again. A picture whose size no screen
+# explains is raw pixels: give it width, height and format, extract it again with
+# --shape, or leave it.
+`
+
+type sideFile struct {
+	Format   string    `yaml:"format"`
+	Pictures []sidePic `yaml:"pictures"`
+}
+
+type sidePic struct {
+	File  string `yaml:"file"`
+	Shape *Shape `yaml:"shape,omitempty"`
+	Bytes int    `yaml:"bytes"`
+}
+
+// Extract writes every picture into root, which must be empty: PNG where the
+// shape is known, raw pixels where it is not. shapes gives shapes by the size in
+// bytes; [Guess] serves for the rest.
+func (l *Logo) Extract(ctx context.Context, root *os.Root, shapes map[int]Shape) error {
+	side := sideFile{Format: sideFormat}
+	for _, p := range l.pics {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		raw, err := p.Raw()
+		if err != nil {
+			return err
+		}
+		pic, data, err := picture(p.Index, raw, shapes)
+		if err != nil {
+			return err
+		}
+		if err := root.WriteFile(pic.File, data, 0o644); err != nil {
+			return err
+		}
+		side.Pictures = append(side.Pictures, pic)
+	}
+	if err := l.copyOriginal(root); err != nil {
+		return err
+	}
+	b, err := yaml.Marshal(side)
+	if err != nil {
+		return err
+	}
+	return root.WriteFile(SideName, append([]byte(sideHead), b...), 0o644)
+}
+
+func picture(i int, raw []byte, shapes map[int]Shape) (sidePic, []byte, error) {
+	pic := sidePic{File: fmt.Sprintf("%02d.raw", i), Bytes: len(raw)}
+	s, ok := shapes[len(raw)]
+	if !ok {
+		s, ok = Guess(len(raw))
+	}
+	if !ok {
+		return pic, raw, nil
+	}
+	pic.File, pic.Shape = fmt.Sprintf("%02d.png", i), &s
+	img, err := Decode(raw, s)
+	if err != nil {
+		return pic, nil, err
+	}
+	var b bytes.Buffer
+	enc := png.Encoder{CompressionLevel: png.BestSpeed}
+	err = enc.Encode(&b, img)
+	return pic, b.Bytes(), err
+}
+
+func (l *Logo) copyOriginal(root *os.Root) error {
+	f, err := root.Create(OriginalName)
+	if err != nil {
+		return err
+	}
+	_, err = l.part.Edit().WriteTo(f)
+	return errors.Join(err, f.Close())
+}
+
+// Built is an extracted folder on its way back to a logo.bin. Close it.
+type Built struct {
+	*Editor
+	Changed []string // files whose pixels differ from the original
+
+	file *os.File
+}
+
+// Close closes the original.
+func (b *Built) Close() error { return b.file.Close() }
+
+// Build reads a folder that [Logo.Extract] made. Files are opened inside root
+// only.
+func Build(ctx context.Context, root *os.Root) (*Built, error) {
+	side, err := readSide(root)
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.Open(OriginalName)
+	if err != nil {
+		return nil, &mtkport.Error{File: OriginalName, Off: mtkport.NoOffset, Hint: "name a folder that logo extract made", Err: err}
+	}
+	b := &Built{file: f}
+	if err := b.apply(ctx, root, side); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return b, nil
+}
+
+func (b *Built) apply(ctx context.Context, root *os.Root, side *sideFile) error {
+	st, err := b.file.Stat()
+	if err != nil {
+		return err
+	}
+	l, err := Open(b.file, st.Size())
+	if err != nil {
+		return mtkport.InFile(err, OriginalName)
+	}
+	if len(side.Pictures) != len(l.pics) {
+		return sideErr("pictures", fmt.Sprint(len(side.Pictures)), fmt.Sprintf("%d, as the original has", len(l.pics)))
+	}
+	b.Editor = l.Edit()
+	for i, pic := range side.Pictures {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		raw, err := readPicture(root, pic)
+		if err != nil {
+			return mtkport.InFile(err, pic.File)
+		}
+		changed, err := b.SetRaw(i, raw)
+		if err != nil {
+			return mtkport.InFile(err, pic.File)
+		}
+		if changed {
+			b.Changed = append(b.Changed, pic.File)
+		}
+	}
+	return nil
+}
+
+func readPicture(root *os.Root, pic sidePic) ([]byte, error) {
+	f, err := root.Open(pic.File)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if !strings.EqualFold(filepath.Ext(pic.File), ".png") {
+		return readBounded(f, maxRaw)
+	}
+	if pic.Shape == nil || pic.Shape.Format.Bytes() == 0 {
+		return nil, sideErr("shape", "none", "width, height and format for a PNG")
+	}
+	b, err := readBounded(f, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := png.DecodeConfig(bytes.NewReader(b))
+	if err == nil && (cfg.Width != pic.Shape.Width || cfg.Height != pic.Shape.Height) {
+		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "picture", Found: fmt.Sprintf("%d×%d", cfg.Width, cfg.Height),
+			Want: fmt.Sprintf("%d×%d", pic.Shape.Width, pic.Shape.Height), Hint: "keep the picture's width and height", Err: mtkport.ErrRefused}
+	}
+	if err != nil || pic.Shape.Size() > maxRaw {
+		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "png", Found: fmt.Sprint(err), Want: "a PNG picture of a screen's size", Err: mtkport.ErrFormat}
+	}
+	img, err := png.Decode(bufio.NewReader(bytes.NewReader(b)))
+	if err != nil {
+		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "png", Found: err.Error(), Want: "a PNG picture", Err: mtkport.ErrFormat}
+	}
+	return Encode(img, pic.Shape.Format), nil
+}
+
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = &mtkport.Error{Off: mtkport.NoOffset, Field: "size", Found: "more", Want: fmt.Sprintf("at most %d bytes", limit), Err: mtkport.ErrTooBig}
+	}
+	return b, err
+}
+
+func readSide(root *os.Root) (*sideFile, error) {
+	f, err := root.Open(SideName)
+	if err != nil {
+		return nil, &mtkport.Error{File: SideName, Off: mtkport.NoOffset, Hint: "name a folder that logo extract made", Err: err}
+	}
+	defer f.Close()
+	b, err := readBounded(f, maxSide)
+	if err != nil {
+		return nil, mtkport.InFile(err, SideName)
+	}
+	var s sideFile
+	if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
+		return nil, sideErr("yaml", strings.TrimSpace(yaml.FormatError(err, false, false)), "what logo extract wrote")
+	}
+	if s.Format != sideFormat {
+		return nil, sideErr("format", fmt.Sprintf("%q", s.Format), sideFormat)
+	}
+	return &s, nil
+}
+
+func sideErr(field, found, want string) error {
+	return &mtkport.Error{File: SideName, Off: mtkport.NoOffset, Field: field, Found: found, Want: want, Err: mtkport.ErrFormat}
+}
