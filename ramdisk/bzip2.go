@@ -25,11 +25,15 @@ func decodeBzip2(src *io.SectionReader, w io.Writer) (int64, error) {
 	return min(c.n, src.Size()), err
 }
 
+// encodeBzip2 packs in blocks one step smaller than the header says: the encoder
+// fills its blocks to the last byte, which bzip2's own decoder takes and the
+// kernel's does not ("decompressor failed"; lib/decompress_bunzip2.c wants less
+// than a full block).
 func encodeBzip2(w io.Writer, b []byte, s settings) error {
-	if s.level < 1 || s.level > 9 {
+	if s.level < 2 || s.level > 9 {
 		s.level = 9
 	}
-	enc, err := dsnet.NewWriter(w, &dsnet.WriterConfig{Level: s.level})
+	enc, err := dsnet.NewWriter(&levelWriter{w: w, level: s.level}, &dsnet.WriterConfig{Level: s.level - 1})
 	if err != nil {
 		return err
 	}
@@ -37,4 +41,22 @@ func encodeBzip2(w io.Writer, b []byte, s settings) error {
 		return err
 	}
 	return enc.Close()
+}
+
+// levelWriter writes another level into the fourth byte of a bzip2 stream.
+type levelWriter struct {
+	w     io.Writer
+	level int
+	n     int64
+}
+
+// Write implements io.Writer.
+func (l *levelWriter) Write(p []byte) (int, error) {
+	if at := 3 - l.n; at >= 0 && at < int64(len(p)) {
+		p = append([]byte(nil), p...)
+		p[at] = byte('0' + l.level)
+	}
+	n, err := l.w.Write(p)
+	l.n += int64(n)
+	return n, err
 }

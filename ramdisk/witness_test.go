@@ -41,8 +41,8 @@ func runTool(t testing.TB, in []byte, tool string, args ...string) []byte {
 func sample(t testing.TB, c Compression) *Archive {
 	t.Helper()
 	a := New(c)
-	text := bytes.Repeat([]byte("on boot\n    write /proc/sys/kernel/panic 5\n"), 4000)
-	noise := make([]byte, 300_000)
+	text := bytes.Repeat([]byte("on boot\n    write /proc/sys/kernel/panic 5\n"), 2000)
+	noise := make([]byte, 60_000)
 	r := rand.NewChaCha8([32]byte{7})
 	_, _ = r.Read(noise)
 	for _, err := range []error{
