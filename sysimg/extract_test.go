@@ -45,7 +45,7 @@ func sample(t *testing.T) *tree.Tree {
 	put("lib/100%", file(0o600, "percent"))
 	put("lib/none", &tree.Node{Mode: tree.Regular | 0o644})
 	put("etc", &tree.Node{Mode: tree.Symlink | 0o777, Target: "/system/../../etc", Xattrs: label("u:object_r:etc:s0")})
-	put("long", &tree.Node{Mode: tree.Symlink | 0o777, Target: string(make([]byte, 0)) + "a/" + string(filler(200))})
+	put("long", &tree.Node{Mode: tree.Symlink | 0o777, Target: string(make([]byte, 0)) + "a/" + string(filler(150))})
 	put("chr", &tree.Node{Mode: tree.CharDev | 0o600, Major: 10, Minor: 300})
 	put("blk", &tree.Node{Mode: tree.BlockDev | 0o600, Major: 7, Minor: 1})
 	put("fifo", &tree.Node{Mode: tree.FIFO | 0o600})

@@ -1,7 +1,70 @@
 package sysimg
 
+import (
+	"context"
+	"io"
+
+	"mtkport"
+	"mtkport/sysimg/tree"
+	"mtkport/sysimg/ubifs"
+	"mtkport/sysimg/yaffs2"
+)
+
 // More holds the layouts of the NAND containers.
-type More struct{}
+type More struct {
+	UBIFS  *ubifs.Layout  `json:"ubifs,omitempty"`
+	YAFFS2 *yaffs2.Layout `json:"yaffs2,omitempty"`
+}
 
 // moreContainers lists the containers besides sparse and ext4.
-func moreContainers() []container { return nil }
+func moreContainers() []container {
+	return []container{
+		{"ubi", isUBI, openUBIFS, nil},
+		{"ubifs", isUBIFS, openUBIFS, nil},
+		{"yaffs2", isYAFFS2, openYAFFS2, writeYAFFS2}, // last: nothing but its pages tells it
+	}
+}
+
+func isUBI(b []byte, r io.ReaderAt, size int64) bool   { return ubifs.Kind(r, size) == "ubi" }
+func isUBIFS(b []byte, r io.ReaderAt, size int64) bool { return ubifs.Kind(r, size) == "ubifs" }
+
+func isYAFFS2(_ []byte, r io.ReaderAt, size int64) bool {
+	_, err := yaffs2.Detect(r, size)
+	return err == nil
+}
+
+func openUBIFS(r io.ReaderAt, size int64) (*Image, error) {
+	f, err := ubifs.Open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	l := f.Layout()
+	m := &Image{Format: "ubifs", Tree: f.Tree(), Layout: Layout{More: More{UBIFS: &l}}, Size: size, problems: f.Problems, raw: r}
+	if l.UBI != nil {
+		m.Format = "ubi"
+	}
+	return m, nil
+}
+
+func openYAFFS2(r io.ReaderAt, size int64) (*Image, error) {
+	f, err := yaffs2.Open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	l := f.Layout()
+	return &Image{Format: "yaffs2", Tree: f.Tree(), Layout: Layout{More: More{YAFFS2: &l}}, Size: size, problems: f.Problems, raw: r}, nil
+}
+
+func writeYAFFS2(ctx context.Context, w Output, t *tree.Tree, opt Options) error {
+	l := yaffs2.Default
+	switch {
+	case opt.Layout.YAFFS2 != nil:
+		l = *opt.Layout.YAFFS2
+	case opt.Like != nil && opt.Like.Layout.YAFFS2 != nil:
+		l = *opt.Like.Layout.YAFFS2
+	}
+	task := mtkport.Begin(opt.Progress, "write yaffs2 image", t.Bytes())
+	err := yaffs2.Write(ctx, mtkport.CountWriter(w, task), t, l)
+	task.Done(err)
+	return err
+}

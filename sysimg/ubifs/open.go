@@ -66,6 +66,24 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 		Want: "one with UBIFS", Err: mtkport.ErrFormat}
 }
 
+// Kind says by the first bytes what r holds: "ubi", "ubifs" or "" for neither.
+// Blocks in the first 4 MiB are looked at, as the very first may be bad.
+func Kind(r io.ReaderAt, size int64) string {
+	if _, _, ok := openBare(r, size); ok {
+		return "ubifs"
+	}
+	b := make([]byte, 4)
+	for off := int64(0); off < min(size, 4<<20); off += 2048 {
+		if _, err := r.ReadAt(b, off); err != nil {
+			break
+		}
+		if string(b) == "UBI#" {
+			return "ubi"
+		}
+	}
+	return ""
+}
+
 // OpenVolume reads the file system in volume v of img.
 func OpenVolume(img *ubi.Image, v *ubi.Volume) (*FS, error) {
 	f := &FS{src: v, lebSize: v.LEBSize, img: img, vol: v}

@@ -9,8 +9,9 @@ import (
 // samples is how many pages a layout is judged by.
 const samples = 128
 
-// detect finds the layout under which the pages make most sense.
-func detect(r io.ReaderAt, size int64) (Layout, error) {
+// Detect finds the layout under which the pages of r make most sense. The error
+// has class ErrFormat when there is none.
+func Detect(r io.ReaderAt, size int64) (Layout, error) {
 	var best Layout
 	bestScore := 0
 	for _, l := range candidates() {

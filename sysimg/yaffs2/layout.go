@@ -17,9 +17,22 @@ const (
 	TagsInFDM             // MediaTek: the seven bytes behind the first of each group of eight
 )
 
-var tagNames = []string{"at 2", "at 0", "at 1", "in FDM groups"}
+var tagNames = []string{"at-2", "at-0", "at-1", "fdm"}
 
-// String names the placement for people.
+// MarshalText writes the name of the placement.
+func (t Tags) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads the name back.
+func (t *Tags) UnmarshalText(b []byte) error {
+	i := slices.Index(tagNames, string(b))
+	if i < 0 {
+		return fmt.Errorf("tags %q: want one of %v", b, tagNames)
+	}
+	*t = Tags(i)
+	return nil
+}
+
+// String names the placement: at-2, at-0, at-1 or fdm.
 func (t Tags) String() string {
 	if t >= 0 && int(t) < len(tagNames) {
 		return tagNames[t]
@@ -43,11 +56,11 @@ func (t Tags) positions(n int) []int {
 
 // Layout is the shape of an image. Sizes in bytes.
 type Layout struct {
-	Page   int  // data in a page: 512 to 16384
-	Spare  int  // spare bytes in a page
-	Sector int  // when not 0, the spare bytes are dealt out behind sectors of this size
-	Tags   Tags // where the tags lie
-	ECC    bool // the tags have a code behind them
+	Page   int  `json:"page"`             // data in a page: 512 to 16384
+	Spare  int  `json:"spare"`            // spare bytes in a page
+	Sector int  `json:"sector,omitempty"` // when not 0, the spare bytes are dealt out behind sectors of this size
+	Tags   Tags `json:"tags"`             // where the tags lie
+	ECC    bool `json:"ecc,omitempty"`    // the tags have a code behind them
 }
 
 // Default is the layout of mkyaffs2 for pages of 2048 bytes.

@@ -49,7 +49,7 @@ type FS struct {
 // Open reads the image r of size bytes. The error has class ErrFormat when it
 // makes sense under no layout.
 func Open(r io.ReaderAt, size int64) (*FS, error) {
-	l, err := detect(r, size)
+	l, err := Detect(r, size)
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,11 @@ import (
 
 // Geometry is how an image lies on the flash. All sizes in bytes.
 type Geometry struct {
-	PEBSize    int    // physical eraseblock
-	VIDOffset  int    // of the second header in a PEB: one page, or one sub-page
-	DataOffset int    // of the LEB in a PEB
-	ImageSeq   uint32 // the same in every PEB of one image
-	Spare      Spare  // interleaved in the file that was read; writers make none
+	PEBSize    int    `json:"peb_size"`    // physical eraseblock
+	VIDOffset  int    `json:"vid_offset"`  // of the second header in a PEB: one page, or one sub-page
+	DataOffset int    `json:"data_offset"` // of the LEB in a PEB
+	ImageSeq   uint32 `json:"image_seq"`   // the same in every PEB of one image
+	Spare      Spare  `json:"-"`           // interleaved in the file that was read; writers make none
 }
 
 // LEBSize is what a PEB has room for.
