@@ -21,7 +21,7 @@ func systemCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "system",
 		Usage: "system images: sparse or raw ext4, UBI, UBIFS, YAFFS2, and folders made by system extract",
-		Subcommands: []*cli.Command{
+		Subcommands: append([]*cli.Command{
 			{
 				Name: "info", Usage: "what holds the tree, and how it is laid out",
 				ArgsUsage: "IMAGE", Action: systemInfo,
@@ -43,7 +43,7 @@ func systemCommand() *cli.Command {
 				Name: "extract", Usage: "into a folder: the files, and " + sysimg.SideName + " with owners, modes, labels, links, devices",
 				ArgsUsage: "IMAGE -o DIR", Flags: []cli.Flag{outFlag("new folder")}, Action: systemExtract,
 			},
-		},
+		}, systemWriteCommands()...),
 	}
 }
 
