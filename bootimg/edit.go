@@ -27,13 +27,28 @@ type replacement struct {
 	off  int64
 	size int64
 	part *PartHeader // nil: none
+
+	slack    int64 // surplus behind the payload, kept while only the header changes
+	keepSize bool  // the part header counts what it counted
 }
 
 func (r *replacement) sectionSize() int64 {
 	if r.part != nil {
-		return PartHeaderSize + r.size
+		return PartHeaderSize + r.size + r.slack
 	}
 	return r.size
+}
+
+// body is the section as it will be, without padding.
+func (r *replacement) body() segments {
+	if r.part == nil {
+		return segments{fromSource(r.src, r.off, r.size)}
+	}
+	part := r.part
+	if !r.keepSize {
+		part = part.sized(uint32(r.size))
+	}
+	return segments{fromBytes(part.Bytes()), fromSource(r.src, r.off, r.size+r.slack)}
 }
 
 // Edit begins changing the image. Without changes, the writer gives back the
@@ -159,7 +174,8 @@ func (e *Editor) partFor(k Kind, own *PartHeader) *PartHeader {
 }
 
 // SetPart gives section k a part header called name, or renames the one it
-// has; an empty name takes the header off. The payload stays.
+// has; an empty name takes the header off. The payload stays, and with a
+// renamed header the surplus behind it.
 func (e *Editor) SetPart(k Kind, name string) error {
 	rp, err := e.replacing(k)
 	if err != nil {
@@ -167,19 +183,11 @@ func (e *Editor) SetPart(k Kind, name string) error {
 	}
 	switch {
 	case name == "":
-		rp.part = nil
+		rp.part, rp.slack = nil, 0
 	case rp.part != nil:
 		rp.part, err = rp.part.renamed(name)
 	default:
 		rp.part, err = NewPartHeader(name)
-	}
-	return err
-}
-
-func (e *Editor) setPartHeader(k Kind, p *PartHeader) error {
-	rp, err := e.replacing(k)
-	if err == nil {
-		rp.part = p
 	}
 	return err
 }
@@ -194,6 +202,9 @@ func (e *Editor) replacing(k Kind) (*replacement, error) {
 		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: k.String(), Found: "no such section", Want: "one", Err: mtkport.ErrRefused}
 	}
 	e.repl[k] = &replacement{src: s.src, off: s.PayloadOff(), size: s.PayloadSize(), part: s.Part}
+	if s.Part != nil {
+		e.repl[k].slack, e.repl[k].keepSize = s.Slack().Size(), true
+	}
 	return e.repl[k], nil
 }
 

@@ -112,6 +112,44 @@ func TestIDFollowsRule(t *testing.T) {
 	}
 }
 
+// TestRename: a part header's name changes and nothing else, surplus included.
+func TestRename(t *testing.T) {
+	img := stock(t, noise("k", 10000), noise("r", 3000))
+	binary.LittleEndian.PutUint32(img[8:], 512+10000+100)
+	copy(img[2048+512+10000:], noise("odd", 100))
+	e := open(t, img).Edit()
+	if err := e.SetPart(bootimg.Kernel, "kernel"); err != nil {
+		t.Fatal(err)
+	}
+	want := bytes.Clone(img)
+	copy(want[2048+8:], "kernel")
+	if !bytes.Equal(write(t, e), want) {
+		t.Error("more than the name changed")
+	}
+}
+
+// TestExtended: the later form of the part header passes through, with only its
+// size rewritten.
+func TestExtended(t *testing.T) {
+	b := partOf(t, "lk", noise("lk", 1000))
+	binary.LittleEndian.PutUint32(b[48:], 0x58891689)
+	binary.LittleEndian.PutUint32(b[52:], 512)
+	binary.LittleEndian.PutUint32(b[56:], 1)
+	p, err := bootimg.OpenPart(bytes.NewReader(b), int64(len(b)))
+	if err != nil || !p.Part.Extended || !p.Part.Is("LK") {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	e := p.Edit()
+	if err := e.SetPayload(bytes.NewReader(noise("new", 600)), 600); err != nil {
+		t.Fatal(err)
+	}
+	want := append(bytes.Clone(b[:512]), noise("new", 600)...)
+	binary.LittleEndian.PutUint32(want[4:], 600)
+	if !bytes.Equal(write(t, e), want) {
+		t.Error("more than size and payload changed")
+	}
+}
+
 // TestPartition: a dump keeps its size while its contents grow, and refuses
 // when they outgrow it.
 func TestPartition(t *testing.T) {
@@ -238,6 +276,36 @@ func TestSideFile(t *testing.T) {
 		out, r := repack(t, dir)
 		if !bytes.Equal(out, stock(t, noise("k", 10000), noise("new", 7777))) || len(r.Changed) != 1 || r.Changed[0] != "ramdisk" {
 			t.Errorf("not what a build gives; changed %v", r.Changed)
+		}
+	})
+	t.Run("dump", func(t *testing.T) {
+		dir := unpack(t, append(bytes.Clone(img), make([]byte, 128<<10-len(img))...))
+		if err := os.WriteFile(filepath.Join(dir, "ramdisk"), noise("new", 50000), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := repack(t, dir)
+		want := stock(t, noise("k", 10000), noise("new", 50000))
+		if len(out) != 128<<10 || !bytes.Equal(out[:len(want)], want) {
+			t.Errorf("%d bytes, want a dump of %d with the new ramdisk", len(out), 128<<10)
+		}
+	})
+	t.Run("drop and add", func(t *testing.T) {
+		dir := unpack(t, img)
+		editSide(t, dir, "sections:\n", "sections:\n- kind: second\n  file: extra\n")
+		if err := os.WriteFile(filepath.Join(dir, "extra"), noise("second", 99), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, r := repack(t, dir)
+		if s := open(t, out).Section(bootimg.Second); s == nil || s.Part != nil || s.Size != 99 || len(r.Changed) != 1 {
+			t.Errorf("second %+v, changed %v", s, r.Changed)
+		}
+		back := unpack(t, out)
+		b, _ := os.ReadFile(filepath.Join(back, bootimg.SideName))
+		a := bytes.Index(b, []byte("- kind: second"))
+		z := bytes.Index(b, []byte("original:"))
+		editSide(t, back, string(b[a:z]), "")
+		if out, _ := repack(t, back); !bytes.Equal(out, img) {
+			t.Error("second added and dropped: not the same")
 		}
 	})
 	t.Run("part", func(t *testing.T) {

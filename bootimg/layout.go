@@ -10,10 +10,9 @@ import (
 // placed is a section of the result.
 type placed struct {
 	kind Kind
-	size int64        // what the header will claim
-	body segments     // without padding
-	old  *Section     // untouched original, or nil
-	new  *replacement // or nil
+	size int64    // what the header will claim
+	body segments // without padding
+	old  *Section // the untouched original, or nil
 }
 
 // placed lists the sections of the result in the order of the disk.
@@ -23,11 +22,7 @@ func (e *Editor) placed() []placed {
 		s, rp := e.img.sections[k], e.repl[k]
 		switch {
 		case rp != nil && rp.sectionSize() > 0:
-			var body segments
-			if rp.part != nil {
-				body = append(body, fromBytes(rp.part.sized(uint32(rp.size)).Bytes()))
-			}
-			ps = append(ps, placed{kind: k, size: rp.sectionSize(), body: append(body, fromSource(rp.src, rp.off, rp.size)), new: rp})
+			ps = append(ps, placed{kind: k, size: rp.sectionSize(), body: rp.body()})
 		case rp == nil && s != nil:
 			ps = append(ps, placed{kind: k, size: s.Size, body: segments{fromSource(s.src, s.Off, s.Have)}, old: s})
 		}

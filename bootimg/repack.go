@@ -278,6 +278,14 @@ func (r *Repacked) SetID(mode IDMode) {
 	}
 }
 
+// IDKept is [Editor.IDKept] for a boot image, false for a part.
+func (r *Repacked) IDKept() (bool, error) {
+	if r.image == nil {
+		return false, nil
+	}
+	return r.image.IDKept()
+}
+
 // WriteTo writes the image.
 func (r *Repacked) WriteTo(w io.Writer) (int64, error) {
 	h := sha256.New()

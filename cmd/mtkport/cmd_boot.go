@@ -177,11 +177,23 @@ func bootRepack(c *cli.Context) error {
 		return usageError{"boot repack: --id takes auto, keep or compute; write other ids into " + bootimg.SideName}
 	}
 	r.SetID(mode)
+	kept, err := r.IDKept()
+	if err != nil {
+		return err
+	}
+	envOf(c).noteID(kept)
 	n, err := writeOut(out, r)
 	if err != nil {
 		return err
 	}
 	return bootWritten{File: out, Size: n, SHA256: r.SHA256(), Changed: r.Changed, Identical: r.Identical()}.print(envOf(c))
+}
+
+// noteID says that an id no longer belongs to its contents.
+func (e *env) noteID(kept bool) {
+	if kept {
+		e.notef("note: the id follows from no rule in the original, so it is kept; --id compute makes one")
+	}
 }
 
 // inFolder prefixes the file of an error with the folder it lies in.

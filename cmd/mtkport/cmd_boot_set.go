@@ -139,11 +139,11 @@ func (s *bootSetter) setImage(m *bootimg.Image, out string) error {
 			return s.inImage(err)
 		}
 	}
-	if kept, err := e.IDKept(); err != nil {
+	kept, err := e.IDKept()
+	if err != nil {
 		return mtkport.InFile(err, s.name)
-	} else if kept {
-		envOf(s.c).notef("note: the id follows from no rule in the original, so it is kept; --id compute makes one")
 	}
+	envOf(s.c).noteID(kept)
 	return s.finish(e, out)
 }
 
