@@ -14,6 +14,7 @@ const (
 	lcmSetUtil   = 4
 	lcmGetParams = 8
 	lcmFields    = 24 // name to resume
+	lcmMaxExtra  = 12 // some branches keep more fields in front of get_params
 	lcmNameMax   = 96
 )
 
@@ -21,17 +22,17 @@ const (
 // without symbols, by the shape of the structure and the words of the name.
 func (f *finder) findLCM() {
 	heads := f.lcmBySymbol()
-	how := "LCM_DRIVER, get_params %s"
+	how := "LCM_DRIVER by its get_params"
 	if len(heads) == 0 && len(f.syms.List) == 0 {
-		heads, how = f.lcmByShape(), "LCM_DRIVER by shape, get_params %s"
+		heads, how = f.lcmByShape(), "LCM_DRIVER by shape"
 	}
 	for i, h := range f.v.listOrder(heads) {
 		name, _ := f.v.text(f.v.word(h), lcmNameMax)
-		ev := []Evidence{table(h, how, f.funcName(f.v.word(h+lcmGetParams)))}
+		ev := table(h, "%s", how)
 		if len(heads) > 1 {
-			ev[0].Value += fmt.Sprintf(", place %d in the list", i+1)
+			ev.Value += fmt.Sprintf(", place %d in the list", i+1)
 		}
-		f.add(LCM, name, "", Compiled, ev...)
+		f.add(LCM, name, "", Compiled, ev)
 	}
 }
 
@@ -44,23 +45,26 @@ func (f *finder) lcmBySymbol() []int {
 	}
 	var heads []int
 	for _, at := range f.v.wordsIn(anchors) {
-		if h := at - lcmGetParams; h >= 0 && f.isLCM(h) {
-			heads = append(heads, h)
+		for extra := 0; extra <= lcmMaxExtra; extra += 4 {
+			if h := at - lcmGetParams - extra; h >= 0 && f.isLCM(h, extra) {
+				heads = append(heads, h)
+				break
+			}
 		}
 	}
 	return heads
 }
 
 // isLCM checks the fields around: a name, and functions where functions stand.
-func (f *finder) isLCM(h int) bool {
-	if h+lcmFields > len(f.v.data) {
+func (f *finder) isLCM(h, extra int) bool {
+	if h+lcmFields+extra > len(f.v.data) {
 		return false
 	}
 	if name, ok := f.v.text(f.v.word(h), lcmNameMax); !ok || strings.ContainsAny(name, "% /") {
 		return false
 	}
 	funcs := 0
-	for at := h + lcmSetUtil; at < h+lcmFields; at += 4 {
+	for at := h + lcmSetUtil; at < h+lcmFields+extra; at += 4 {
 		switch w := f.v.word(at); {
 		case w == 0:
 		case f.code(w):
@@ -79,7 +83,7 @@ func (f *finder) lcmByShape() []int {
 		if _, ok := f.v.off(f.v.word(h)); !ok || f.v.word(h)&3 != 0 && f.v.word(h+4)&3 != 0 {
 			continue
 		}
-		if !f.code(f.v.word(h+lcmGetParams)) || !f.code(f.v.word(h+lcmSetUtil)) || !f.isLCM(h) {
+		if !f.code(f.v.word(h+lcmGetParams)) || !f.code(f.v.word(h+lcmSetUtil)) || !f.isLCM(h, 0) {
 			continue
 		}
 		if name, _ := f.v.text(f.v.word(h), lcmNameMax); f.rec.isPanel(name) {
@@ -95,6 +99,11 @@ func (v *view) listOrder(heads []int) []int {
 	if len(heads) < 2 {
 		return heads
 	}
+	return withRest(v, v.pointerList(heads), heads)
+}
+
+// pointerList finds the longest run of words that each point at one of heads.
+func (v *view) pointerList(heads []int) []int {
 	set := newAddrSet(v)
 	for _, h := range heads {
 		set.add(v.addr(h))
@@ -110,7 +119,7 @@ func (v *view) listOrder(heads []int) []int {
 		}
 		words = words[n:]
 	}
-	return withRest(v, best, heads)
+	return best
 }
 
 func withRest(v *view, list, heads []int) []int {

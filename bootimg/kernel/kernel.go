@@ -41,6 +41,7 @@ type Kernel struct {
 	form     Form
 	part     string // name in the MediaTek part header, or ""
 	partSize int64  // what that header counts, 0 without one
+	start    int64  // where the kernel begins in the file, behind that header
 	zstart   uint32
 	zend     uint32
 	loadAddr uint32
@@ -90,7 +91,7 @@ func Open(r io.ReaderAt, size int64) (*Kernel, error) {
 	if err := k.unpack(b[skip:]); err != nil {
 		return nil, locate(err, int64(skip))
 	}
-	k.payload.Off += int64(skip)
+	k.start = int64(skip)
 	for i := range k.dtbs {
 		k.dtbs[i].Off += int64(skip)
 	}
@@ -234,6 +235,9 @@ func (k *Kernel) Form() Form { return k.form }
 // Part returns the name and size in the MediaTek part header in front of the
 // kernel; the name is empty when there is none.
 func (k *Kernel) Part() (name string, size int64) { return k.part, k.partSize }
+
+// Start is where the kernel begins in the file: behind any part header, bytes.
+func (k *Kernel) Start() int64 { return k.start }
 
 // Payload says where the kernel was found and how it was packed.
 func (k *Kernel) Payload() Payload { return k.payload }

@@ -24,7 +24,7 @@ const (
 
 // Payload says where the kernel lay in the file and how it was packed.
 type Payload struct {
-	Off      int64  `json:"offset"`   // in the file, bytes; 0 for a raw kernel
+	Off      int64  `json:"offset"`   // from the kernel's start (behind any part header), bytes; 0 for a raw kernel
 	Method   string `json:"method"`   // gzip, xz, lzma, lzo, lz4, bzip2, or none
 	Packed   int64  `json:"packed"`   // bytes the packed stream takes in the file
 	Unpacked int64  `json:"unpacked"` // bytes of the kernel in memory
