@@ -279,8 +279,8 @@ func (f *finder) findString(r *stringRule) {
 			return
 		}
 		at += n
-		s, ok := textAt(f.v.data, at, 512)
-		if !ok || at > 0 && f.v.data[at-1] != 0 {
+		s := printable(f.v.data, at, 512)
+		if at > 0 && f.v.data[at-1] >= ' ' && f.v.data[at-1] <= '~' {
 			at++
 			continue
 		}
@@ -289,6 +289,15 @@ func (f *finder) findString(r *stringRule) {
 		}
 		at += len(s)
 	}
+}
+
+// printable returns the printable bytes from off on, at most limit.
+func printable(b []byte, off, limit int) string {
+	end := off
+	for end < len(b) && end-off < limit && b[end] >= ' ' && b[end] <= '~' {
+		end++
+	}
+	return string(b[off:end])
 }
 
 // addString adds what a string tells: an id to the driver already found, or a

@@ -8,6 +8,7 @@ func commands() []*cli.Command {
 		bootCommand(),
 		completionCommand(),
 		logoCommand(),
+		kernelCommand(),
 		manCommand(),
 		ramdiskCommand(),
 		rulesCommand(),
