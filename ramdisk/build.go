@@ -2,6 +2,7 @@ package ramdisk
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -79,9 +80,18 @@ func (d *sideEntry) at() string {
 	return path.Clean(d.Path)
 }
 
+// archived is the entry's name in the archive.
+func (d *sideEntry) archived() string {
+	if b, err := hex.DecodeString(d.NameHex); err == nil && len(b) > 0 {
+		name, _, _ := strings.Cut(string(b), "\x00")
+		return name
+	}
+	return d.Path
+}
+
 // claim marks the path of d, and the folders above it with their names.
 func (k *packer) claim(d *sideEntry) {
-	at, name := d.at(), clean(d.Path)
+	at, name := d.at(), clean(d.archived())
 	for at != "." && at != "/" && at != "" {
 		k.used[at] = true
 		if name != "" && name != "." {

@@ -184,7 +184,7 @@ func (w *posWriter) pad(old []byte) {
 	_, _ = w.Write(old)
 }
 
-// write writes e. The last entry of an archive may lack its padding.
+// write writes e. The last entry of an archive may lack its padding, as read.
 func (e *Entry) write(w *posWriter, upper, last bool) {
 	name := e.rawName
 	if name == nil {
@@ -193,14 +193,13 @@ func (e *Entry) write(w *posWriter, upper, last bool) {
 	h := encode(e.magic, e.values(len(e.data), len(name)), e.raw, upper)
 	_, _ = w.Write(h[:])
 	_, _ = w.Write(name)
-	short := last && e.raw != nil
-	if short && len(e.data) == 0 && int64(len(e.namePad)) < pad4(w.pos) {
+	if last && e.namePad != nil && len(e.data) == 0 && int64(len(e.namePad)) < pad4(w.pos) {
 		_, _ = w.Write(e.namePad)
 		return
 	}
 	w.pad(e.namePad)
 	_, _ = w.Write(e.data)
-	if short && int64(len(e.dataPad)) < pad4(w.pos) {
+	if last && e.dataPad != nil && int64(len(e.dataPad)) < pad4(w.pos) {
 		_, _ = w.Write(e.dataPad)
 		return
 	}

@@ -209,7 +209,7 @@ func (u *unpacker) describe(e *Entry, next *uint32) sideEntry {
 	if e.Type() != TypeFile && !e.isTrailer() || e.isTrailer() && e.Type() != 0 {
 		s.Type = e.TypeName()
 	}
-	if at := u.disk[e]; at != e.name && u.onDisk(e) {
+	if at := u.disk[e]; (at != e.name || s.NameHex != "") && u.onDisk(e) {
 		s.Disk = at
 	}
 	u.describeData(e, &s)
