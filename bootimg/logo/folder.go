@@ -1,11 +1,13 @@
 package logo
 
 import (
-	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"image"
 	"image/png"
 	"io"
 	"os"
@@ -44,6 +46,7 @@ type sidePic struct {
 	File  string `yaml:"file"`
 	Shape *Shape `yaml:"shape,omitempty"`
 	Bytes int    `yaml:"bytes"`
+	SHA   string `yaml:"sha256"` // of the file: while it is this, the picture is the original
 }
 
 // Extract writes every picture into root, which must be empty: PNG where the
@@ -63,6 +66,7 @@ func (l *Logo) Extract(ctx context.Context, root *os.Root, shapes map[int]Shape)
 		if err != nil {
 			return err
 		}
+		pic.SHA = sum(data)
 		if err := root.WriteFile(pic.File, data, 0o644); err != nil {
 			return err
 		}
@@ -153,11 +157,7 @@ func (b *Built) apply(ctx context.Context, root *os.Root, side *sideFile) error 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		raw, err := readPicture(root, pic)
-		if err != nil {
-			return mtkport.InFile(err, pic.File)
-		}
-		changed, err := b.SetRaw(i, raw)
+		changed, err := b.picture(root, i, pic)
 		if err != nil {
 			return mtkport.InFile(err, pic.File)
 		}
@@ -168,35 +168,49 @@ func (b *Built) apply(ctx context.Context, root *os.Root, side *sideFile) error 
 	return nil
 }
 
-func readPicture(root *os.Root, pic sidePic) ([]byte, error) {
+// picture takes a picture from its file, unless the file is the one that was
+// extracted.
+func (b *Built) picture(root *os.Root, i int, pic sidePic) (changed bool, err error) {
 	f, err := root.Open(pic.File)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	defer f.Close()
-	if !strings.EqualFold(filepath.Ext(pic.File), ".png") {
-		return readBounded(f, maxRaw)
+	data, err := readBounded(f, maxFile)
+	if err != nil || sum(data) == pic.SHA {
+		return false, err
 	}
-	if pic.Shape == nil || pic.Shape.Format.Bytes() == 0 {
+	if strings.EqualFold(filepath.Ext(pic.File), ".png") {
+		if data, err = pixelsOf(data, pic.Shape); err != nil {
+			return false, err
+		}
+	}
+	return b.SetRaw(i, data)
+}
+
+func sum(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// pixelsOf decodes a PNG, which must have the shape of the picture.
+func pixelsOf(b []byte, s *Shape) ([]byte, error) {
+	if s == nil || s.Format.Bytes() == 0 || s.Size() > maxRaw {
 		return nil, sideErr("shape", "none", "width, height and format for a PNG")
 	}
-	b, err := readBounded(f, maxFile)
-	if err != nil {
-		return nil, err
-	}
 	cfg, err := png.DecodeConfig(bytes.NewReader(b))
-	if err == nil && (cfg.Width != pic.Shape.Width || cfg.Height != pic.Shape.Height) {
+	if err == nil && (cfg.Width != s.Width || cfg.Height != s.Height) {
 		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "picture", Found: fmt.Sprintf("%d×%d", cfg.Width, cfg.Height),
-			Want: fmt.Sprintf("%d×%d", pic.Shape.Width, pic.Shape.Height), Hint: "keep the picture's width and height", Err: mtkport.ErrRefused}
+			Want: fmt.Sprintf("%d×%d", s.Width, s.Height), Hint: "keep the picture's width and height", Err: mtkport.ErrRefused}
 	}
-	if err != nil || pic.Shape.Size() > maxRaw {
-		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "png", Found: fmt.Sprint(err), Want: "a PNG picture of a screen's size", Err: mtkport.ErrFormat}
+	var img image.Image
+	if err == nil {
+		img, err = png.Decode(bytes.NewReader(b))
 	}
-	img, err := png.Decode(bufio.NewReader(bytes.NewReader(b)))
 	if err != nil {
 		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "png", Found: err.Error(), Want: "a PNG picture", Err: mtkport.ErrFormat}
 	}
-	return Encode(img, pic.Shape.Format), nil
+	return Encode(img, s.Format), nil
 }
 
 func readBounded(r io.Reader, limit int64) ([]byte, error) {
