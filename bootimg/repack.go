@@ -136,7 +136,15 @@ func (r *Repacked) section(run sideRun) (segment, error) {
 }
 
 func (r *Repacked) openFile(name string) (segment, error) {
-	f, err := r.root.Open(name)
+	// Stat first: opening a pipe would wait for its other end.
+	st, err := r.root.Stat(name)
+	if err == nil && !st.Mode().IsRegular() {
+		return segment{}, &mtkport.Error{File: name, Off: mtkport.NoOffset, Found: "no plain file", Want: "one", Err: mtkport.ErrFormat}
+	}
+	var f *os.File
+	if err == nil {
+		f, err = r.root.Open(name)
+	}
 	if err != nil {
 		e := &mtkport.Error{File: name, Off: mtkport.NoOffset, Err: err}
 		if errors.Is(err, fs.ErrNotExist) {
@@ -145,13 +153,6 @@ func (r *Repacked) openFile(name string) (segment, error) {
 		return segment{}, e
 	}
 	r.files = append(r.files, f)
-	st, err := f.Stat()
-	if err != nil {
-		return segment{}, err
-	}
-	if !st.Mode().IsRegular() {
-		return segment{}, &mtkport.Error{File: name, Off: mtkport.NoOffset, Found: "no plain file", Want: "one", Err: mtkport.ErrFormat}
-	}
 	return fromSource(f, 0, st.Size()), nil
 }
 
