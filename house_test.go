@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"sysimg":        nil,
 	"profiles":      nil,
 	"port":          {"profiles", "sysimg", "ramdisk", "bootimg"},
-	"port/flash":    {"profiles"},
+	"port/flash":    {"profiles", "sysimg/sparse"}, // images may be sparse
 	"cmd":           {"port", "profiles", "sysimg", "ramdisk", "bootimg"},
 	"sysimg/sparse": {"sysimg/tree"},
 	"sysimg/ext4":   {"sysimg/tree"},

@@ -141,8 +141,10 @@ func printable(b []byte) bool {
 
 // ParseEntries reads the table as the download agent reports it: entries without
 // signature, of 76, 88 or 96 bytes. The form is the one in which every name is
-// printable, offsets do not fall, and a name known from every phone is there.
+// printable, offsets do not fall, and a name known from every phone is there;
+// of several, the one with the most entries: the first entry reads well in all.
 func ParseEntries(b []byte, name string) (*PMT, error) {
+	var best *PMT
 	for _, c := range []struct {
 		shape   pmtShape
 		version string
@@ -151,9 +153,12 @@ func ParseEntries(b []byte, name string) (*PMT, error) {
 			continue
 		}
 		list, err := readEntries(b, c.shape)
-		if err == nil && plausible(list) {
-			return &PMT{Version: c.version, Entries: list}, nil
+		if err == nil && plausible(list) && (best == nil || len(list) > len(best.Entries)) {
+			best = &PMT{Version: c.version, Entries: list}
 		}
+	}
+	if best != nil {
+		return best, nil
 	}
 	return nil, &mtkport.Error{File: name, Off: 0, Field: "partition table", Found: fmt.Sprintf("%d bytes that fit no entry size", len(b)),
 		Want: "entries of 76, 88 or 96 bytes", Err: mtkport.ErrFormat}
