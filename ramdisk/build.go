@@ -193,7 +193,7 @@ func (k *packer) trailer(s *sideArchive) (*Entry, error) {
 		e.name = trailerName
 	}
 	k.sides[e] = d
-	e.block = mkbootfsBlock
+	e.Check, e.block = d.check(e), mkbootfsBlock
 	switch {
 	case s.Gap != "":
 		e.block = 0
@@ -338,11 +338,16 @@ func (k *packer) entry(d *sideEntry) (*Entry, error) {
 			}
 		}
 	}
-	e.Check = wantCheck(e)
-	if d.Check != nil {
-		e.Check = *d.Check
-	}
+	e.Check = d.check(e)
 	return e, nil
+}
+
+// check is the check that d gives, or that e's content asks for.
+func (d *sideEntry) check(e *Entry) uint32 {
+	if d.Check != nil {
+		return *d.Check
+	}
+	return wantCheck(e)
 }
 
 // content takes the data of a file or link from the disk, whichever is there.

@@ -19,7 +19,8 @@ func newNamer() *namer {
 	return &namer{dirs: map[string]string{}, used: map[string]bool{}}
 }
 
-// place returns the path on disk for an entry, "." for the root itself.
+// place returns the path on disk for an entry, "." for the root itself. A file
+// that has the root's name lies in it.
 func (n *namer) place(name string, dir bool) string {
 	var parts []string
 	for _, p := range strings.Split(name, "/") {
@@ -30,6 +31,9 @@ func (n *namer) place(name string, dir bool) string {
 	at := "."
 	for i, p := range parts {
 		at = n.child(at, p, dir || i < len(parts)-1)
+	}
+	if at == "." && !dir {
+		return n.child(at, "%2e", false)
 	}
 	return at
 }

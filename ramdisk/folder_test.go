@@ -30,14 +30,28 @@ func unpackPack(t testing.TB, a *Archive, edit func(dir string)) (*Archive, Chan
 	return b, ch
 }
 
-func TestRealUnpackPack(t *testing.T) {
+// TestReal: every real ramdisk comes back byte for byte, untouched and from a
+// folder, and the original stream lies in the folder only where it is needed.
+func TestReal(t *testing.T) {
 	for name, b := range realRamdisks(t) {
-		got, ch := unpackPack(t, open(t, b), nil)
+		a := open(t, b)
+		if a.Changed() || !bytes.Equal(packed(t, a), b) {
+			t.Errorf("%s: untouched, but not the same bytes", name)
+		}
+		exact, kept := a.Maker().Exact, false
+		got, ch := unpackPack(t, a, func(dir string) {
+			_, err := os.Stat(filepath.Join(dir, streamFile))
+			kept = err == nil
+		})
 		if len(ch.Added)+len(ch.Dropped) > 0 {
 			t.Errorf("%s: untouched folder, but %v", name, ch)
 		}
 		if !bytes.Equal(packed(t, got), b) {
-			t.Errorf("%s: not the same bytes", name)
+			t.Errorf("%s: from a folder: not the same bytes", name)
 		}
+		if kept == exact {
+			t.Errorf("%s: made by %s, stream kept: %v", name, a.Maker(), kept)
+		}
+		t.Logf("%s: %d entries, %s, %v", name, len(a.Entries()), a.Maker(), a.Notes())
 	}
 }

@@ -76,9 +76,6 @@ func (u *unpacker) entry(e *Entry) error {
 }
 
 func (u *unpacker) file(at string, e *Entry) error {
-	if at == "." {
-		return &mtkport.Error{Off: e.off, Field: "name", Found: fmt.Sprintf("%q for a file", e.name), Want: "a name", Err: mtkport.ErrDamaged}
-	}
 	if err := u.tree.MkdirAll(path.Dir(at), 0o755); err != nil {
 		return err
 	}
