@@ -58,6 +58,28 @@ func (f *File) Commit() error {
 	return SyncDir(filepath.Dir(f.name))
 }
 
+// Place gives the file its name without waiting for the disk, for large output
+// that can be made again from its source. A kill leaves it whole or not at all,
+// as with Commit; a power cut may not. A file that is there already is replaced
+// only after a sync.
+func (f *File) Place() error {
+	if _, err := os.Lstat(f.name); err == nil {
+		return f.Commit()
+	}
+	if f.done {
+		return errors.New("commit after commit or abort")
+	}
+	f.done = true
+	err := f.Close()
+	if err == nil {
+		err = os.Rename(f.File.Name(), f.name)
+	}
+	if err != nil {
+		_ = os.Remove(f.File.Name())
+	}
+	return err
+}
+
 // Abort drops the file. After Commit it does nothing, so it can be deferred.
 func (f *File) Abort() {
 	if f.done {

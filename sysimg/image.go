@@ -23,6 +23,7 @@ type Image struct {
 	problems func() []mtkport.Finding
 	verify   func(context.Context) error
 	raw      io.ReaderAt
+	fs       *ext4.FS // of an ext4 image
 	closer   io.Closer
 }
 
@@ -73,6 +74,13 @@ func (m *Image) Verify(ctx context.Context, p mtkport.Progress) ([]mtkport.Findi
 			}
 			out = append(out, mtkport.Finding{Code: "image-checksum", Severity: mtkport.Risk, Text: err.Error()})
 		}
+	}
+	if m.fs != nil {
+		found, err := m.fs.Check()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
 	}
 	lost, err := readThrough(ctx, m.Tree, p)
 	if err != nil {
@@ -163,7 +171,7 @@ func openExt4(r io.ReaderAt, size int64) (*Image, error) {
 		return nil, err
 	}
 	l := f.Layout()
-	return &Image{Format: "ext4", Tree: f.Tree(), Layout: Layout{Ext4: &l}, Size: size, problems: f.Problems, raw: r}, nil
+	return &Image{Format: "ext4", Tree: f.Tree(), Layout: Layout{Ext4: &l}, Size: size, problems: f.Problems, raw: r, fs: f}, nil
 }
 
 func openSparse(r io.ReaderAt, size int64) (*Image, error) {

@@ -43,7 +43,7 @@ func systemCommand() *cli.Command {
 				Name: "extract", Usage: "into a folder: the files, and " + sysimg.SideName + " with owners, modes, labels, links, devices",
 				ArgsUsage: "IMAGE -o DIR", Flags: []cli.Flag{outFlag("new folder")}, Action: systemExtract,
 			},
-		}, systemWriteCommands()...),
+		}, append(systemEditCommands(), systemWriteCommands()...)...),
 	}
 }
 

@@ -133,7 +133,7 @@ func writeSystem(c *cli.Context, out string, fn func(w sysimg.Output) error) (sy
 		return w, fmt.Errorf("%s, as just written, does not open: %w", out, err)
 	}
 	w = systemWritten{File: out, Format: m.Format, Size: m.Size, Bytes: n}
-	return w, f.Commit()
+	return w, f.Place()
 }
 
 func systemBuild(c *cli.Context) error {

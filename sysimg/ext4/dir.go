@@ -38,7 +38,7 @@ func (f *FS) walk() error {
 	if !root.IsDir() {
 		return damaged(mtkport.NoOffset, "root inode's i_mode", fmt.Sprintf("0%o", in.Mode), "a directory")
 	}
-	f.tree = &tree.Tree{Root: root}
+	f.tree, f.inos = &tree.Tree{Root: root}, map[*tree.Node]uint32{root: inoRoot}
 	w.todo = []dirAt{{"", in, root}}
 	for len(w.todo) > 0 {
 		d := w.todo[len(w.todo)-1]
@@ -164,7 +164,7 @@ func (w *walker) load(path string, ino uint32) *tree.Node {
 			return nil
 		}
 	}
-	w.nodes[ino] = n
+	w.nodes[ino], w.f.inos[n] = n, ino
 	if n.IsDir() {
 		w.dirs[ino] = true
 		w.todo = append(w.todo, dirAt{path, in, n})

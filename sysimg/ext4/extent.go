@@ -3,6 +3,8 @@ package ext4
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 
 	"mtkport"
 )
@@ -30,7 +32,20 @@ type mapper struct {
 	out  []extent
 	seen map[int64]bool
 	last int64 // blocks that the file's size has room for
+	all  bool  // uninitialised extents too: what the file owns, not what it reads
 	err  error // the first fault
+}
+
+// owned lists all blocks that an inode owns: those of its contents and those of
+// the map.
+func (f *FS) owned(flags uint32, block []byte) ([]extent, []int64, error) {
+	m := mapper{f: f, seen: map[int64]bool{}, last: 1 << 32, all: true}
+	if flags&flagExtents != 0 {
+		m.extentTree(block)
+	} else {
+		m.pointers(block)
+	}
+	return m.out, slices.Sorted(maps.Keys(m.seen)), m.err
 }
 
 func (m *mapper) fail(err error) {
@@ -141,8 +156,11 @@ func (m *mapper) leaf(entries []byte) {
 		file := int64(binary.LittleEndian.Uint32(entries))
 		n := int64(binary.LittleEndian.Uint16(entries[4:]))
 		hi, lo := binary.LittleEndian.Uint16(entries[6:]), binary.LittleEndian.Uint32(entries[8:])
-		if n > 32768 {
-			continue // uninitialised: reads as zeros
+		if n > 32768 { // uninitialised: reads as zeros
+			if !m.all {
+				continue
+			}
+			n -= 32768
 		}
 		m.add(file, int64(hi)<<32|int64(lo), n)
 	}

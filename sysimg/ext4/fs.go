@@ -18,6 +18,7 @@ type FS struct {
 	gdt  []byte
 	have int64 // groups whose descriptors could be read
 	tree *tree.Tree
+	inos map[*tree.Node]uint32 // as opened
 
 	mu       sync.Mutex
 	problems []mtkport.Finding

@@ -159,3 +159,15 @@ func (f *FS) target(in *inode, inline []byte) (string, error) {
 	}
 	return string(b), nil
 }
+
+// hasBlocks reports whether i_block is a map of blocks, and not the target of a
+// short link, a device number or the data itself.
+func (in *inode) hasBlocks() bool {
+	switch uint32(in.Mode) & tree.TypeMask {
+	case tree.Regular, tree.Dir:
+		return in.Flags&flagInlineData == 0
+	case tree.Symlink:
+		return in.Flags&flagInlineData == 0 && (in.size() >= 60 || in.Flags&flagExtents != 0)
+	}
+	return false
+}

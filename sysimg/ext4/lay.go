@@ -16,8 +16,10 @@ type builder struct {
 	c      *census
 	next   int64 // block
 	group  int64 // of next
-	inodes [][]byte
-	dirs   []uint16 // directories by group
+	inodes map[uint32][]byte
+	last   int64                           // highest inode number
+	alloc  func(n int64) ([]extent, error) // instead of next, when an image is patched
+	dirs   []uint16                        // directories by group
 	pieces []tree.Piece
 	shared map[string]*sharedXattr
 	super  rawSuper
@@ -31,7 +33,7 @@ func (c *census) lay(l Layout) (*Plan, error) {
 	}
 	b := &builder{geometry: g, c: c, shared: map[string]*sharedXattr{}}
 	b.next = b.start(0) + b.overhead(0)
-	b.inodes, b.dirs = make([][]byte, c.inodes()+1), make([]uint16, g.groups)
+	b.inodes, b.last, b.dirs = map[uint32][]byte{}, c.inodes(), make([]uint16, g.groups)
 	if err := b.special(); err != nil {
 		return nil, err
 	}
@@ -49,6 +51,9 @@ func (c *census) lay(l Layout) (*Plan, error) {
 // take reserves n blocks and returns the runs: one, or more where a group's
 // tables lie between.
 func (b *builder) take(n int64) ([]extent, error) {
+	if b.alloc != nil {
+		return b.alloc(n)
+	}
 	var out []extent
 	var file int64
 	for n > 0 {
@@ -193,13 +198,19 @@ func (b *builder) finish(ino uint32, in *rawInode, m *member) error {
 			return err
 		}
 	}
-	full, _ := binary.Append(nil, binary.LittleEndian, in)
-	copy(raw[:min(b.InodeSize, oldInode+b.ExtraIsize)], full)
-	if b.InodeSize > oldInode {
-		copy(raw[oldInode:oldInode+2], full[oldInode:])
-	}
+	in.encode(raw)
 	b.inodes[ino] = raw
 	return nil
+}
+
+// encode writes the fields into raw, as many of the extra ones as the inode has.
+func (in *rawInode) encode(raw []byte) {
+	full, _ := binary.Append(nil, binary.LittleEndian, in)
+	if len(raw) == oldInode {
+		copy(raw, full)
+		return
+	}
+	copy(raw[:oldInode+max(2, int(in.ExtraIsize))], full)
 }
 
 // charge counts n blocks to an inode, in its units of 512 bytes.

@@ -123,7 +123,7 @@ func (b *builder) groupTables(g int64) rawGroup {
 	b.put(at, bitmap(b.BlockSize, used, n))
 
 	first := g * b.InodesPerGroup
-	count := min(max(0, int64(len(b.inodes))-1-first), b.InodesPerGroup)
+	count := min(max(0, b.last-first), b.InodesPerGroup)
 	d.FreeInodes = uint16(b.InodesPerGroup - count)
 	b.put(at+1, bitmap(b.BlockSize, count, b.InodesPerGroup))
 	if b.ROCompat&roGDTCsum != 0 {
@@ -135,7 +135,7 @@ func (b *builder) groupTables(g int64) rawGroup {
 	if count > 0 {
 		table := make([]byte, count*b.InodeSize)
 		for i := range count {
-			copy(table[i*b.InodeSize:], b.inodes[first+i+1])
+			copy(table[i*b.InodeSize:], b.inodes[uint32(first+i+1)])
 		}
 		b.put(at+2, table)
 	}

@@ -95,7 +95,7 @@ func nodeDiff(x, y *tree.Node) string {
 	switch {
 	case x.Mode != y.Mode || x.UID != y.UID || x.GID != y.GID:
 		return fmt.Sprintf("mode %o %d:%d and %o %d:%d", x.Mode, x.UID, x.GID, y.Mode, y.UID, y.GID)
-	case !x.MTime.Equal(y.MTime):
+	case !x.MTime.IsZero() && !x.MTime.Equal(y.MTime):
 		return fmt.Sprintf("time %v and %v", x.MTime, y.MTime)
 	case x.Target != y.Target || x.Major != y.Major || x.Minor != y.Minor || x.Size() != y.Size():
 		return "target, device or size"
