@@ -58,6 +58,8 @@ type Kernel struct {
 	symsErr  error
 	expOnce  sync.Once
 	exports  *Exports
+	cfgOnce  sync.Once
+	config   *Config
 }
 
 // DTB is a device tree appended to a zImage.

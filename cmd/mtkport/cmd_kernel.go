@@ -22,7 +22,7 @@ func kernelCommand() *cli.Command {
 		Usage: "inside a kernel: version, options, symbols, drivers, modules",
 		Description: "FILE is a boot image, a zImage with or without a MediaTek header, a bare Image or a vmlinux.\n" +
 			"Everything is read from its bytes.",
-		Subcommands: []*cli.Command{
+		Subcommands: append(kernelConfigCommands(), []*cli.Command{
 			{Name: "info", Usage: "version, build, packing, addresses, chip", ArgsUsage: "FILE", Action: kernelInfo},
 			{
 				Name: "symbols", Usage: "the symbol table, as nm prints it", ArgsUsage: "FILE", Action: kernelSymbols,
@@ -43,7 +43,7 @@ func kernelCommand() *cli.Command {
 				Flags:       []cli.Flag{&cli.StringSliceFlag{Name: "init", Usage: "check the insmod lines of `SCRIPT` (may be given again)"}},
 			},
 			{Name: "elf", Usage: "an ELF with symbols, for debuggers and disassemblers", ArgsUsage: "FILE -o VMLINUX", Flags: []cli.Flag{outFlag("ELF to write")}, Action: kernelELF},
-		},
+		}...),
 	}
 }
 
