@@ -25,7 +25,7 @@ func walkAll(fs *FS) {
 }
 
 func FuzzOpen(f *testing.F) {
-	img := mkfs(f, treetest.Plain(treetest.Sample(f, 2)), "-m", "512", "-e", "15872", "-c", "100")
+	img := foreign(f, treetest.Plain(treetest.Sample(f, 2)), "-m", "512", "-e", "15872", "-c", "100")
 	// The fuzzer changes few bytes at a time: it is given patches to a sound
 	// image, with checksums made good, rather than whole images.
 	f.Add(uint32(0), []byte{1}, true)

@@ -13,8 +13,8 @@ import (
 	"mtkport/sysimg/ubifs/ubi"
 )
 
-// mkfs builds an image of tr with mkfs.ubifs.
-func mkfs(t testing.TB, tr *tree.Tree, args ...string) []byte {
+// foreign builds an image of tr with mkfs.ubifs.
+func foreign(t testing.TB, tr *tree.Tree, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath("mkfs.ubifs"); err != nil {
 		t.Skip("needs mkfs.ubifs")
@@ -53,7 +53,7 @@ func TestReadMkfs(t *testing.T) {
 		compr     string
 	}{{2048, 126976, "lzo"}, {2048, 126976, "zlib"}, {4096, 253952, "none"}, {4096, 253952, "zstd"}, {2048, 126976, "favor_lzo"}, {512, 15872, "lzo"}} {
 		t.Run(fmt.Sprintf("%d_%s", tc.page, tc.compr), func(t *testing.T) {
-			img := mkfs(t, tr, "-m", fmt.Sprint(tc.page), "-e", fmt.Sprint(tc.leb), "-c", "2000", "-x", tc.compr)
+			img := foreign(t, tr, "-m", fmt.Sprint(tc.page), "-e", fmt.Sprint(tc.leb), "-c", "2000", "-x", tc.compr)
 			fs := openBytes(t, img)
 			if p := fs.Problems(); len(p) != 0 {
 				t.Errorf("problems: %v", p)
@@ -70,7 +70,7 @@ func TestReadMkfs(t *testing.T) {
 // files.
 func TestRescueEqualsIndex(t *testing.T) {
 	tr := treetest.Plain(treetest.Sample(t, 50))
-	img := mkfs(t, tr, "-m", "2048", "-e", "126976", "-c", "500")
+	img := foreign(t, tr, "-m", "2048", "-e", "126976", "-c", "500")
 	for name, hurt := range map[string]func(b []byte){
 		"masters": func(b []byte) { clear(b[126976 : 3*126976]) },
 		"index root": func(b []byte) {
@@ -92,7 +92,7 @@ func TestRescueEqualsIndex(t *testing.T) {
 // spare bytes in the dump.
 func TestInsideUBI(t *testing.T) {
 	tr := treetest.Plain(treetest.Sample(t, 20))
-	img := mkfs(t, tr, "-m", "2048", "-e", "126976", "-c", "500")
+	img := foreign(t, tr, "-m", "2048", "-e", "126976", "-c", "500")
 	var m treetest.Memory
 	u, err := ubi.NewWriter(&m, ubi.Geometry{PEBSize: 131072, VIDOffset: 2048, DataOffset: 4096}, []ubi.VolumeSpec{
 		{ID: 3, Name: "system", LEBs: 600, DataLEBs: len(img) / 126976},

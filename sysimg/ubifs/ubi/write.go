@@ -3,16 +3,20 @@ package ubi
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"mtkport"
 )
+
+// Growing as DataLEBs lets the last volume hold as many LEBs as are written.
+const Growing = -1
 
 // VolumeSpec is a volume to write.
 type VolumeSpec struct {
 	ID         int // 0 to 127
 	Name       string
 	LEBs       int  // to reserve; at least DataLEBs
-	DataLEBs   int  // how many the image holds
+	DataLEBs   int  // how many the image holds; [Growing] for the last volume: as many as are written
 	Static     bool // Size says how long the contents are
 	Size       int64
 	Autoresize bool // at most one volume
@@ -32,23 +36,21 @@ type Writer struct {
 	buf   []byte
 }
 
-// NewWriter begins an image of the given volumes, in ascending order of id. The
-// errors have class ErrRefused: a geometry or a volume that UBI cannot hold.
+// NewWriter begins an image of the given volumes, which lie in it in this order.
+// The errors have class ErrRefused: a geometry or a volume that UBI cannot hold.
 func NewWriter(w io.WriterAt, g Geometry, vols []VolumeSpec) (*Writer, error) {
 	if g.PEBSize < minPEB || g.PEBSize > maxPEB || g.VIDOffset < hdrSize ||
 		g.DataOffset < g.VIDOffset+hdrSize || g.LEBSize() < recordSize {
 		return nil, refuse("geometry", fmt.Sprintf("PEB %d, headers at 0 and %d, data at %d", g.PEBSize, g.VIDOffset, g.DataOffset),
 			"headers and data inside an eraseblock of 16 KiB to 16 MiB")
 	}
-	u := &Writer{w: w, geo: g, vols: vols, pebs: layoutLEBs, buf: make([]byte, g.PEBSize)}
-	last := -1
-	for _, v := range vols {
-		if err := u.check(v, last); err != nil {
+	u := &Writer{w: w, geo: g, vols: slices.Clone(vols), pebs: layoutLEBs, buf: make([]byte, g.PEBSize)}
+	for i, v := range vols {
+		if err := u.check(i, v); err != nil {
 			return nil, err
 		}
-		last = v.ID
 		u.first = append(u.first, u.pebs)
-		u.pebs += v.DataLEBs
+		u.pebs += max(v.DataLEBs, 0)
 	}
 	u.have = make([]bool, u.pebs)
 	return u, nil
@@ -58,13 +60,14 @@ func refuse(field, found, want string) error {
 	return &mtkport.Error{Off: mtkport.NoOffset, Field: field, Found: found, Want: want, Err: mtkport.ErrRefused}
 }
 
-func (u *Writer) check(v VolumeSpec, last int) error {
+func (u *Writer) check(i int, v VolumeSpec) error {
+	twice := slices.ContainsFunc(u.vols[:i], func(o VolumeSpec) bool { return o.ID == v.ID || o.Name == v.Name })
 	switch rows := min(maxVolumes, u.geo.LEBSize()/recordSize); {
-	case v.ID <= last || v.ID >= rows:
-		return refuse("volume id", fmt.Sprint(v.ID), fmt.Sprintf("ascending ids below %d", rows))
+	case twice || v.ID < 0 || v.ID >= rows:
+		return refuse("volume "+v.Name, fmt.Sprintf("id %d", v.ID), fmt.Sprintf("ids below %d, no id and no name twice", rows))
 	case v.Name == "" || len(v.Name) > maxNameLen:
 		return refuse("volume name", fmt.Sprintf("%d bytes", len(v.Name)), "1 to 127 bytes")
-	case v.DataLEBs < 0 || v.LEBs < max(v.DataLEBs, 1):
+	case v.DataLEBs < Growing || v.DataLEBs == Growing && (i != len(u.vols)-1 || v.Static) || v.LEBs < max(v.DataLEBs, 1):
 		return refuse("volume "+v.Name, fmt.Sprintf("%d blocks reserved for %d", v.LEBs, v.DataLEBs), "room for all")
 	case v.Alignment < 0 || v.Alignment > u.geo.LEBSize():
 		return refuse("volume alignment", fmt.Sprint(v.Alignment), "at most a LEB")
@@ -87,6 +90,10 @@ func (u *Writer) Size() int64 { return int64(u.pebs) * int64(u.geo.PEBSize) }
 func (u *Writer) WriteLEB(i, lnum int, data []byte) error {
 	v := u.vols[i]
 	pad := v.pad(u.geo.LEBSize())
+	if v.DataLEBs == Growing && lnum >= 0 && lnum < maxLEBs {
+		u.grow(u.first[i] + lnum + 1)
+		v.DataLEBs = lnum + 1
+	}
 	if lnum < 0 || lnum >= v.DataLEBs || len(data) > u.geo.LEBSize()-pad {
 		return refuse("LEB", fmt.Sprintf("number %d of %d bytes", lnum, len(data)), fmt.Sprintf("below %d, at most %d bytes", v.DataLEBs, u.geo.LEBSize()-pad))
 	}
@@ -99,6 +106,20 @@ func (u *Writer) WriteLEB(i, lnum int, data []byte) error {
 	}
 	return u.peb(u.first[i]+lnum, &h, data)
 }
+
+// maxLEBs bounds a volume: a million blocks.
+const maxLEBs = 1 << 20
+
+func (u *Writer) grow(pebs int) {
+	for u.pebs < pebs {
+		u.have = append(u.have, false)
+		u.pebs++
+	}
+}
+
+// Reserve sets how many LEBs volume number i of the list has in the volume table,
+// for one whose need is known only at the end.
+func (u *Writer) Reserve(i, lebs int) { u.vols[i].LEBs = max(lebs, u.pebs-u.first[i]) }
 
 func (u *Writer) erased(peb int) error { return u.peb(peb, nil, nil) }
 
@@ -166,6 +187,24 @@ func (u *Writer) Copy(i int, r io.ReaderAt, size int64) error {
 		at := int64(lnum) * int64(leb)
 		part := buf[:min(int64(leb), size-at)]
 		if n, err := r.ReadAt(part, at); n < len(part) {
+			return err
+		}
+		if err := u.WriteLEB(i, lnum, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CopyVolume writes what v holds as volume number i of the list.
+func (u *Writer) CopyVolume(i int, v *Volume) error {
+	buf := make([]byte, v.LEBSize)
+	for _, lnum := range v.Mapped() {
+		part := buf
+		if v.Static {
+			part = buf[:max(0, min(int64(len(buf)), v.Size()-int64(lnum)*int64(v.LEBSize)))]
+		}
+		if err := v.ReadLEB(part, lnum, 0); err != nil {
 			return err
 		}
 		if err := u.WriteLEB(i, lnum, part); err != nil {
