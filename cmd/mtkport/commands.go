@@ -7,12 +7,15 @@ func commands() []*cli.Command {
 	return []*cli.Command{
 		bootCommand(),
 		completionCommand(),
+		deviceCommand(),
+		flashCommand(),
 		logoCommand(),
 		kernelCommand(),
 		manCommand(),
 		ramdiskCommand(),
 		rulesCommand(),
 		scatterCommand(),
+		simCommand(),
 		systemCommand(),
 		versionCommand(),
 	}

@@ -139,7 +139,7 @@ func (s *Set) take(dir string, p scatter.Partition, o SetOptions, sums map[strin
 	}
 	switch {
 	case p.Guarded || (p.Class != identity.Firmware && p.Class != identity.Modem && p.Class != identity.User):
-		why = string(p.Class) + ": never written by a flash"
+		why = whyNever(p.Class)
 	case !asked:
 		why = "not asked for"
 	case p.Class == identity.User && !o.UserData:
@@ -163,6 +163,17 @@ func (s *Set) take(dir string, p scatter.Partition, o SetOptions, sums map[strin
 	im.Want = sums[strings.ToLower(p.File)]
 	s.Images = append(s.Images, im)
 	return nil
+}
+
+// whyNever says why a guarded partition is left alone.
+func whyNever(c identity.Class) string {
+	switch c {
+	case identity.Identity:
+		return "makes the phone itself: never written"
+	case identity.Bootloader:
+		return "loader or table: never written by a flash"
+	}
+	return "guarded: belongs to this phone's own firmware"
 }
 
 // openImage opens an image; an Android sparse image is seen expanded.

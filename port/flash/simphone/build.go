@@ -3,12 +3,15 @@ package simphone
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 
 	"mtkport/profiles/identity"
 	"mtkport/profiles/scatter"
+	"mtkport/sysimg/sparse"
 )
 
 // PracticeLayout is the scatter of a phone to practise on: the partitions of a
@@ -96,20 +99,7 @@ func Noise(seed uint64) Content {
 // pmt its partition table. It returns the guard of the phone, whose protected
 // ranges are crimes to write from now on.
 func (ph *Phone) Fill(l *scatter.Layout, content Content, pmt bool) (*identity.Guard, error) {
-	p := ph.Profile
-	m := scatter.Measured{Storage: l.Storage, MBRAt: -1}
-	if e := p.EMMCGeo; e != nil {
-		mbr, _ := l.MBRLinear()
-		m.Boot1, m.Boot2, m.RPMB, m.User = e.Boot1, e.Boot2, e.RPMB, e.User
-		m.MBRAt = int64(mbr) - e.Boot1 - e.Boot2 - e.RPMB
-		if mbr == 0 {
-			m.MBRAt = 0
-		}
-	}
-	if n := p.NANDGeo; n != nil {
-		m.Block, m.User = n.Block(), n.Size
-	}
-	g, err := l.Reconcile(m)
+	g, err := ph.geometry(l)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +119,24 @@ func (ph *Phone) Fill(l *scatter.Layout, content Content, pmt bool) (*identity.G
 	}
 	ph.Guard(guard)
 	return guard, nil
+}
+
+// geometry is what a flasher will find of the layout on this phone.
+func (ph *Phone) geometry(l *scatter.Layout) (scatter.Geometry, error) {
+	p := ph.Profile
+	m := scatter.Measured{Storage: l.Storage, MBRAt: -1}
+	if e := p.EMMCGeo; e != nil {
+		mbr, _ := l.MBRLinear()
+		m.Boot1, m.Boot2, m.RPMB, m.User = e.Boot1, e.Boot2, e.RPMB, e.User
+		m.MBRAt = int64(mbr) - e.Boot1 - e.Boot2 - e.RPMB
+		if mbr == 0 {
+			m.MBRAt = 0
+		}
+	}
+	if n := p.NANDGeo; n != nil {
+		m.Block, m.User = n.Block(), n.Size
+	}
+	return l.Reconcile(m)
 }
 
 // Guard declares everything that the guard protects as a crime to write, and
@@ -266,4 +274,64 @@ func (ph *Phone) tables(l *scatter.Layout, g scatter.Geometry, guard *identity.G
 		return err
 	}
 	return ph.Flash.WriteAt(identity.EMMCUser, b, ph.Flash.Size(identity.EMMCUser)-pmtBack)
+}
+
+// Watch declares what the guard of a layout protects as a crime to write, on a
+// phone whose storage holds that layout already.
+func (ph *Phone) Watch(l *scatter.Layout) error {
+	g, err := ph.geometry(l)
+	if err != nil {
+		return err
+	}
+	guard, err := l.Guard(g)
+	if err == nil {
+		ph.Guard(guard)
+	}
+	return err
+}
+
+// BootHead makes the user area begin with EMMC_BOOT, and the agent report its
+// table in entries of 96 bytes with offsets in the user area: the only form that
+// mtkclient 2.1.4 reads.
+func (ph *Phone) BootHead(l *scatter.Layout) error {
+	g, err := ph.geometry(l)
+	if err != nil {
+		return err
+	}
+	t := &scatter.PMT{Version: "1.1"}
+	for _, p := range l.Partitions {
+		at, err := g.ToPhysical(scatter.Linear(p.Linear))
+		if err != nil || p.FromEnd || p.Size == 0 || p.Region != identity.EMMCUser {
+			continue
+		}
+		t.Entries = append(t.Entries, scatter.PMTEntry{Name: p.Name, Size: p.Size, Offset: scatter.Linear(at), PartID: 0xFF})
+	}
+	b, err := t.Bytes()
+	if err != nil {
+		return err
+	}
+	ph.Profile.PMT = b[8 : 8+96*len(t.Entries)]
+	return ph.Flash.WriteAt(identity.EMMCUser, []byte("EMMC_BOOT\x00"), 0)
+}
+
+// OpenImage opens an image for [Phone.Fill]; a sparse one is seen expanded. The
+// file stays open as long as the program.
+func OpenImage(name string) (io.ReaderAt, int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	head := make([]byte, 4)
+	if n, _ := f.ReadAt(head, 0); n == 4 && sparse.Is(head) {
+		m, err := sparse.Open(f, st.Size())
+		if err != nil {
+			return nil, 0, errors.Join(err, f.Close())
+		}
+		return m, m.Size(), nil
+	}
+	return f, st.Size(), nil
 }

@@ -96,6 +96,9 @@ func explain(p Port, err error) error {
 	case errors.Is(err, fs.ErrNotExist), code == serial.PortNotFound:
 		e.Hint = "no such port: plug the phone in and look with 'mtkport device info', or leave --port away to find it"
 		e.Err = fmt.Errorf("%w (%w)", ErrGone, err)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		e.Hint = "nobody answers there: check the address and the network"
+		e.Err = fmt.Errorf("%w (%w)", ErrGone, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.Hint = "nobody listens there: start 'mtkport sim --listen " + strings.TrimPrefix(p.Name, "tcp:") + "' or check the address"
 		e.Err = fmt.Errorf("%w (%w)", ErrGone, err)

@@ -32,6 +32,7 @@ func (w Waiter) Open(ctx context.Context) (*Link, error) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	began := time.Now()
 	for told := false; ; {
 		l, err := w.try(ctx)
 		if err == nil {
@@ -40,7 +41,7 @@ func (w Waiter) Open(ctx context.Context) (*Link, error) {
 		if !errors.Is(err, ErrGone) {
 			return nil, w.ended(ctx, err)
 		}
-		if !told && w.Tell != nil {
+		if !told && w.Tell != nil && time.Since(began) >= tellAfter {
 			w.Tell("waiting for the phone on " + w.Addr.String())
 			told = true
 		}
@@ -51,6 +52,9 @@ func (w Waiter) Open(ctx context.Context) (*Link, error) {
 		}
 	}
 }
+
+// tellAfter keeps quiet about a phone that is only changing its port.
+const tellAfter = 300 * time.Millisecond
 
 var errNoPhone = errors.New("no phone in download mode appeared")
 
