@@ -96,6 +96,7 @@ type Rule struct {
 	Group      string   `yaml:"group,omitempty" json:"group,omitempty"`   // rules of one group take the same side
 	Paths      []string `yaml:"paths" json:"paths"`                       // patterns
 	Except     []string `yaml:"except,omitempty" json:"except,omitempty"` // patterns that are not meant
+	When       string   `yaml:"when,omitempty" json:"when,omitempty"`     // an evidence the rule needs, see Evidence
 	Drivers    Take     `yaml:"drivers" json:"drivers"`                   // what to take in each style
 	Look       Take     `yaml:"look" json:"look"`
 	Merge      string   `yaml:"merge,omitempty" json:"merge,omitempty"` // how, when a style says merge
@@ -114,7 +115,8 @@ func (r *Rule) Take(s Style) Take {
 	return r.Drivers
 }
 
-// Matches reports whether the rule is about a canonical path.
+// Matches reports whether the rule is about a canonical path, if its evidence
+// is there.
 func (r *Rule) Matches(path string) bool {
 	return matchAny(r.Paths, path) && !matchAny(r.Except, path)
 }
@@ -278,6 +280,8 @@ func (r *Rule) fault() (field, found, want string) {
 		return "kind", quote(r.Kind), fmt.Sprint(Kinds)
 	case !slices.Contains(confidences, r.Confidence):
 		return "confidence", quote(r.Confidence), fmt.Sprint(confidences)
+	case r.When != "" && Evidence(r.When) != TargetService:
+		return "when", quote(r.When), string(TargetService)
 	case len(r.Paths) == 0:
 		return "paths", "none", "at least one pattern"
 	case r.Why == "" || r.Symptom == "" || r.Source == "":
@@ -293,10 +297,21 @@ func (r *Rule) fault() (field, found, want string) {
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }
 
-// Find returns the rule that holds for a canonical path, or nil when the table
-// has no rule for everything.
-func (r *Rules) Find(path string) *Rule {
+// Evidence is what can be known of a path only by looking into both ROMs. A rule
+// whose When names one holds only where it is there.
+type Evidence string
+
+// TargetService: an init file of the target starts this program, and the donor
+// has no file of that path.
+const TargetService Evidence = "target-service"
+
+// Find returns the rule that holds for a canonical path of which the given
+// evidence is known, or nil when the table has no rule for everything.
+func (r *Rules) Find(path string, known ...Evidence) *Rule {
 	for _, x := range r.Rules {
+		if x.When != "" && !slices.Contains(known, Evidence(x.When)) {
+			continue
+		}
 		if x.Matches(path) {
 			return x
 		}
