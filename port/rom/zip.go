@@ -74,6 +74,23 @@ func (a *archive) fault(field, found, want string) error {
 	return &mtkport.Error{File: a.name, Off: mtkport.NoOffset, Field: field, Found: found, Want: want, Err: mtkport.ErrDamaged}
 }
 
+func (a *archive) list() []string { return a.names }
+
+// maxLink bounds the target of a symlink (PATH_MAX).
+const maxLink = 4096
+
+func (a *archive) link(name string) (string, bool) {
+	f := a.files[name]
+	if f == nil || f.Mode()&fs.ModeSymlink == 0 || f.UncompressedSize64 > maxLink {
+		return "", false
+	}
+	b := make([]byte, f.UncompressedSize64)
+	if _, err := (&zipContent{a: a, f: f}).ReadAt(b, 0); err != nil && err != io.EOF {
+		return "", false
+	}
+	return string(b), true
+}
+
 // entry returns a file of the package.
 func (a *archive) entry(name string) (tree.Content, bool) {
 	f := a.files[path.Clean(strings.TrimPrefix(name, "/"))]
