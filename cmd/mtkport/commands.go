@@ -13,6 +13,8 @@ func commands() []*cli.Command {
 		kernelCommand(),
 		manCommand(),
 		ramdiskCommand(),
+		planCommand(),
+		portCommand(),
 		rulesCommand(),
 		scatterCommand(),
 		simCommand(),

@@ -1,11 +1,6 @@
 package rom
 
-import (
-	"mtkport"
-	"mtkport/sysimg/tree"
-)
+import "mtkport/sysimg"
 
-// openSystem opens an image as a tree and says what it is.
-func openSystem(f *File) (*tree.Tree, string, error) {
-	return nil, "", &mtkport.Error{File: f.Name, Off: mtkport.NoOffset, Err: mtkport.ErrFormat}
-}
+// openSystem opens a system image, whatever holds it.
+func openSystem(f *File) (*sysimg.Image, error) { return sysimg.Open(f.R, f.Size) }

@@ -2,6 +2,7 @@ package rom
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"path"
@@ -17,7 +18,8 @@ const maxBootParts = 64 << 20
 
 // bootParts puts a boot image together from the parts that the usual unpackers
 // leave: the header (image.hdr), kernel and ramdisk, and beside them the
-// MediaTek headers that were cut off (NAME.mtkhdr).
+// MediaTek headers that were cut off (NAME.mtkhdr). Sizes in the headers are set
+// to those of the parts.
 func (r *ROM) bootParts() error {
 	for _, n := range r.src.list() {
 		dir := path.Dir(n)
@@ -54,7 +56,7 @@ func (r *ROM) joinParts(dir string) ([]byte, error) {
 		return nil, nil
 	}
 	out := pad(hdr, page)
-	for _, names := range [][]string{{"zImage", "kernel"}, {"ram_disk.gz", "ramdisk.gz", "ramdisk.cpio.gz"}, {"second"}} {
+	for i, names := range [][]string{{"zImage", "kernel"}, {"ram_disk.gz", "ramdisk.gz", "ramdisk.cpio.gz"}, {"second"}} {
 		for _, n := range names {
 			head, err := r.part(dir, n+".mtkhdr")
 			if err != nil {
@@ -64,10 +66,15 @@ func (r *ROM) joinParts(dir string) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if len(body) > 0 {
-				out = pad(append(append(out, head...), body...), page)
-				break
+			if len(body) == 0 {
+				continue
 			}
+			if len(head) >= 8 { // whoever changed the part left the sizes to the packer
+				binary.LittleEndian.PutUint32(head[4:], uint32(len(body)))
+			}
+			binary.LittleEndian.PutUint32(out[8+8*i:], uint32(len(head)+len(body)))
+			out = pad(append(append(out, head...), body...), page)
+			break
 		}
 	}
 	return out, nil

@@ -17,6 +17,7 @@ import (
 	"mtkport/profiles/scatter"
 	"mtkport/ramdisk"
 	"mtkport/ramdisk/prop"
+	"mtkport/sysimg"
 	"mtkport/sysimg/tree"
 )
 
@@ -35,9 +36,10 @@ type ROM struct {
 	Boot     *bootimg.Image // and the file it lies in
 	BootFile *File
 
-	System     *tree.Tree
-	SystemFile *File  // the image it was read from; nil for a package or a folder tree
-	SystemKind string // "package", "folder", or the image's format
+	System      *tree.Tree
+	SystemImage *sysimg.Image // and the image it was read from; nil for a package or a folder tree
+	SystemFile  *File
+	SystemKind  string // "package", "folder", or the image's format
 
 	Scatter     *scatter.Layout
 	ScatterFile *File
@@ -230,7 +232,7 @@ var (
 )
 
 func (r *ROM) findBoot(raw map[string]string) error {
-	names := r.imageNames("BOOTIMG", bootNames, raw["bootimg"], raw["boot"], raw["BOOTIMG"])
+	names := r.imageNames("boot", bootNames, raw["bootimg"], raw["boot"], raw["BOOTIMG"])
 	if r.Form == "image" {
 		names = append(names, r.src.list()...)
 	}
@@ -353,8 +355,51 @@ func RamdiskTree(a *ramdisk.Archive) *tree.Tree {
 			_ = t.MkdirAll(name, n)
 			continue
 		}
-		_ = t.MkdirAll(path.Dir(name), tree.NewDir(0o755))
+		_ = t.MkdirAll(parent(name), tree.NewDir(0o755))
 		_ = t.Put(name, n)
 	}
 	return t
+}
+
+// parent is the folder of a path in the form that tree.MkdirAll takes: "" for
+// the root.
+func parent(p string) string {
+	if d := path.Dir(p); d != "." && d != "/" {
+		return d
+	}
+	return ""
+}
+
+// Storage is EMMC or NAND, or "" where the ROM does not tell: by its scatter,
+// the container of its system image, and ro.mount.fs of its ramdisk.
+func (r *ROM) Storage() string {
+	if r.Scatter != nil && (r.Scatter.Storage == scatter.EMMC || r.Scatter.Storage == scatter.NAND) {
+		return r.Scatter.Storage
+	}
+	if r.SystemImage != nil {
+		switch r.SystemImage.Format {
+		case "ext4", "sparse":
+			return scatter.EMMC
+		case "ubi", "ubifs", "yaffs2":
+			return scatter.NAND
+		}
+	}
+	if r.Boot == nil {
+		return ""
+	}
+	a, err := r.Ramdisk()
+	if err != nil {
+		return ""
+	}
+	b, err := a.ReadFile("default.prop")
+	if err != nil {
+		return ""
+	}
+	switch v, _ := prop.Parse(b).Get("ro.mount.fs"); strings.ToUpper(v) {
+	case "EXT4":
+		return scatter.EMMC
+	case "UBIFS", "YAFFS", "YAFFS2":
+		return scatter.NAND
+	}
+	return ""
 }

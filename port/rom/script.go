@@ -301,8 +301,11 @@ func (u *updater) writeRaw(_ int, args []value) (value, error) {
 func (u *updater) put(dest string, c tree.Content) error {
 	dir := tree.NewDir(extractDirMode)
 	dir.MTime = extractTime
-	if err := u.sys.MkdirAll(path.Dir(dest), dir); err != nil {
+	if err := u.sys.MkdirAll(parent(dest), dir); err != nil {
 		return u.clash(dest, err)
+	}
+	if c == nil && dest == "." {
+		return nil
 	}
 	if c == nil {
 		return u.clash(dest, u.sys.MkdirAll(dest, dir))
@@ -330,7 +333,7 @@ func (u *updater) symlink(line int, args []value) (value, error) {
 		}
 		dir := tree.NewDir(extractDirMode)
 		dir.MTime = extractTime
-		if err := u.sys.MkdirAll(path.Dir(dest), dir); err != nil {
+		if err := u.sys.MkdirAll(parent(dest), dir); err != nil {
 			return value{}, u.clash(dest, err)
 		}
 		if err := u.sys.Put(dest, &tree.Node{Mode: tree.Symlink | 0o777, MTime: extractTime, Target: a[0]}); err != nil {

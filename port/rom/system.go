@@ -11,7 +11,7 @@ import (
 )
 
 func (r *ROM) findSystem(ctx context.Context, raw map[string]string) error {
-	names := r.imageNames("ANDROID", systemNames, raw["android"], raw["system"], raw["ANDROID"])
+	names := r.imageNames("system", systemNames, raw["android"], raw["system"], raw["ANDROID"])
 	if r.Form == "image" && r.Boot == nil {
 		names = append(names, r.src.list()...)
 	}
@@ -23,14 +23,14 @@ func (r *ROM) findSystem(ctx context.Context, raw map[string]string) error {
 		if f == nil {
 			continue
 		}
-		t, kind, err := openSystem(f)
+		m, err := openSystem(f)
 		if errors.Is(err, mtkport.ErrFormat) {
 			continue
 		}
 		if err != nil {
 			return mtkport.InFile(err, path.Join(r.Path, n))
 		}
-		r.System, r.SystemFile, r.SystemKind = t, f, kind
+		r.System, r.SystemImage, r.SystemFile, r.SystemKind = m.Tree, m, f, m.Format
 		return ctx.Err()
 	}
 	return r.systemFolder()
@@ -60,7 +60,7 @@ func (r *ROM) systemFolder() error {
 		}
 		like := tree.NewDir(0o755)
 		like.MTime = extractTime
-		err := t.MkdirAll(path.Dir(rel), like)
+		err := t.MkdirAll(parent(rel), like)
 		if err == nil {
 			err = t.Put(rel, node)
 		}
