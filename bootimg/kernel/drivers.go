@@ -141,6 +141,8 @@ type finder struct {
 	text  span     // where code lies, addresses
 	out   []Driver
 
+	anchored []int             // words that point at a function with a telling name
+	anchorOf map[uint32]string // and what the name tells
 	hooks    []hook            // calls of registration functions
 	attached map[uint32][]Kind // function address → kinds it attaches to the sensor hub
 	inits    []initObject      // registered objects, by structure
@@ -161,8 +163,45 @@ func newFinder(k *Kernel, rec *Recognisers) *finder {
 	} else { // no symbols: code is the front of the kernel, data is behind
 		f.text = span{addr: uint64(f.v.base), size: uint64(len(f.v.data))}
 	}
+	f.findAnchors()
 	f.findHooks()
 	return f
+}
+
+// What function names tell that tables of drivers point at.
+const (
+	lcmAnchor    = "get_params"
+	cameraAnchor = "SensorInit"
+	initAnchor   = "local_init"
+)
+
+// findAnchors lists all words that point at such functions, in one pass.
+func (f *finder) findAnchors() {
+	set := newAddrSet(f.v)
+	f.anchorOf = map[uint32]string{}
+	for _, s := range f.syms.List {
+		if !s.Func() {
+			continue
+		}
+		for _, part := range []string{lcmAnchor, cameraAnchor, initAnchor} {
+			if strings.Contains(s.Name, part) {
+				set.add(s.Addr)
+				f.anchorOf[s.Addr] = part
+			}
+		}
+	}
+	f.anchored = f.v.wordsIn(set)
+}
+
+// anchors lists the words that point at functions of that anchor.
+func (f *finder) anchors(part string) []int {
+	var out []int
+	for _, at := range f.anchored {
+		if f.anchorOf[f.v.word(at)] == part {
+			out = append(out, at)
+		}
+	}
+	return out
 }
 
 // code tells whether addr may be the start of a function.
@@ -199,7 +238,7 @@ func table(off int, format string, args ...any) Evidence {
 
 // funcName names the function at addr, or gives its address.
 func (f *finder) funcName(addr uint32) string {
-	if s, ok := f.syms.At(addr); ok && s.Addr == addr {
+	if s, ok := f.syms.At(addr); ok && s.Addr == addr && s.Func() {
 		return s.Name
 	}
 	return fmt.Sprintf("0x%08x", addr)

@@ -20,14 +20,8 @@ const (
 // findCameras finds records through the sensors' init functions, then takes
 // their neighbours in: a list is contiguous, whatever its functions are called.
 func (f *finder) findCameras() {
-	anchors := newAddrSet(f.v)
-	for _, s := range f.syms.List {
-		if s.Func() && strings.Contains(s.Name, "SensorInit") {
-			anchors.add(s.Addr)
-		}
-	}
 	found := map[int]bool{}
-	for _, at := range f.v.wordsIn(anchors) {
+	for _, at := range f.anchors(cameraAnchor) {
 		if rec := at - camInit; f.isCamera(rec) {
 			f.growCameras(rec, found)
 		}

@@ -92,14 +92,8 @@ func (f *finder) findRegistered() {
 
 // objectsByInit finds objects through functions named *local_init.
 func (f *finder) objectsByInit() []int {
-	anchors := newAddrSet(f.v)
-	for _, s := range f.syms.List {
-		if s.Func() && strings.HasSuffix(s.Name, "local_init") {
-			anchors.add(s.Addr)
-		}
-	}
 	var out []int
-	for _, at := range f.v.wordsIn(anchors) {
+	for _, at := range f.anchors(initAnchor) {
 		if f.isInitObject(at - 4) {
 			out = append(out, at-4)
 		}

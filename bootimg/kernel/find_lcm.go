@@ -37,14 +37,8 @@ func (f *finder) findLCM() {
 }
 
 func (f *finder) lcmBySymbol() []int {
-	anchors := newAddrSet(f.v)
-	for _, s := range f.syms.List {
-		if s.Func() && strings.Contains(s.Name, "get_params") {
-			anchors.add(s.Addr)
-		}
-	}
 	var heads []int
-	for _, at := range f.v.wordsIn(anchors) {
+	for _, at := range f.anchors(lcmAnchor) {
 		for extra := 0; extra <= lcmMaxExtra; extra += 4 {
 			if h := at - lcmGetParams - extra; h >= 0 && f.isLCM(h, extra) {
 				heads = append(heads, h)

@@ -1,6 +1,9 @@
 package kernel
 
-import "errors"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // The LZMA decoder writes straight into one flat buffer: a kernel is unpacked
 // whole, so the output is its own dictionary and nothing is copied twice. It
@@ -22,6 +25,8 @@ const (
 	lzmaMinMatch   = 2
 	lzmaEndMarker  = 0xffffffff
 	lzmaMaxPerStep = 32 // no symbol takes more input bytes than this
+	lzmaMaxMatch   = 273
+	lzmaSlack      = lzmaMaxMatch + 8 // room behind the output for the last match, copied by eights
 )
 
 // lenProbs are the probabilities of one match length coder.
@@ -62,7 +67,7 @@ type lzma struct {
 func newLZMA(in []byte, limit int) *lzma {
 	padded := make([]byte, len(in)+lzmaMaxPerStep)
 	copy(padded, in)
-	return &lzma{in: padded, end: len(in), limit: limit, out: make([]byte, 0, min(limit, 4*len(in)+1<<16))}
+	return &lzma{in: padded, end: len(in), limit: limit, out: make([]byte, 0, min(limit, 4*len(in)+1<<16)+lzmaSlack)}
 }
 
 // setProps takes the byte that holds lc, lp and pb, and resets the state.
@@ -234,31 +239,11 @@ func (d *lzma) distance(length uint32) uint32 {
 	return dist + d.reverse(d.align[:], 0, 4)
 }
 
-// putLiteral decodes one byte that is no match.
-func (d *lzma) putLiteral() {
-	var prev byte
-	if len(d.out) > d.base {
-		prev = d.out[len(d.out)-1]
-	}
-	i := (len(d.out)-d.base)&(1<<d.lp-1)<<d.lc | int(prev)>>(8-d.lc)
-	p := d.literal[0x300*i : 0x300*i+0x300]
-	if d.state >= 7 {
-		d.out = append(d.out, d.matchedLiteral(p, d.out[len(d.out)-int(d.rep[0])-1]))
-	} else {
-		d.out = append(d.out, byte(d.tree(p[:0x100])))
-	}
-	switch {
-	case d.state < 4:
-		d.state = 0
-	case d.state < 10:
-		d.state -= 3
-	default:
-		d.state -= 6
-	}
-}
+// lzmaAfterLiteral is the state that follows a literal.
+var lzmaAfterLiteral = [lzmaStates]int{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5}
 
 // matchedLiteral decodes a byte with the byte under the last distance as hint.
-func (d *lzma) matchedLiteral(p []uint16, hint byte) byte {
+func (d *lzma) matchedLiteral(p *[0x300]uint16, hint byte) byte {
 	rng, code, pos, in := d.rng, d.code, d.pos, d.in
 	m, offs, h := uint32(1), uint32(0x100), uint32(hint)
 	for m < 0x100 {
@@ -288,26 +273,6 @@ func (d *lzma) matchedLiteral(p []uint16, hint byte) byte {
 	return byte(m)
 }
 
-// copyMatch repeats n bytes from dist+1 bytes back.
-func (d *lzma) copyMatch(dist uint32, n int) error {
-	back := int(dist) + 1
-	at := len(d.out)
-	if back > at-d.base {
-		return errLZMA
-	}
-	if at+n > d.limit {
-		return errBig
-	}
-	if back >= n {
-		d.out = append(d.out, d.out[at-back:at-back+n]...)
-		return nil
-	}
-	for i := range n {
-		d.out = append(d.out, d.out[at-back+i])
-	}
-	return nil
-}
-
 // pickRep chooses one of the last four distances; it reports a one-byte repeat.
 func (d *lzma) pickRep(posState int) (short bool) {
 	s := d.state
@@ -324,61 +289,139 @@ func (d *lzma) pickRep(posState int) (short bool) {
 	return false
 }
 
-// match decodes one match or repeat; done is the end marker.
-func (d *lzma) match(posState, end int) (done bool, err error) {
-	var n uint32
+// match decodes one match or repeat: n bytes from d.rep[0]+1 bytes back. n is 0
+// for the end marker.
+func (d *lzma) match(posState int) (n int) {
 	after := 7
 	if d.bit(&d.isRep[d.state]) == 0 {
 		d.rep[3], d.rep[2], d.rep[1] = d.rep[2], d.rep[1], d.rep[0]
-		n = d.length(&d.matchLen, posState)
-		d.rep[0] = d.distance(n)
-		if d.rep[0] == lzmaEndMarker {
-			return true, nil
+		n = int(d.length(&d.matchLen, posState)) + lzmaMinMatch
+		if d.rep[0] = d.distance(uint32(n - lzmaMinMatch)); d.rep[0] == lzmaEndMarker {
+			return 0
 		}
+	} else if d.pickRep(posState) {
+		n, after = 1, 9
 	} else {
-		if d.pickRep(posState) {
-			if d.state < 7 {
-				d.state = 9
-			} else {
-				d.state = 11
-			}
-			return false, d.copyMatch(d.rep[0], 1)
-		}
-		n, after = d.length(&d.repLen, posState), 8
+		n, after = int(d.length(&d.repLen, posState))+lzmaMinMatch, 8
 	}
 	if d.state >= 7 {
-		after += 3
+		after = min(after+3, 11)
 	}
 	d.state = after
-	if len(d.out)+int(n)+lzmaMinMatch > end {
-		return false, errLZMA
-	}
-	return false, d.copyMatch(d.rep[0], int(n)+lzmaMinMatch)
+	return n
 }
 
-// run decodes until out holds end bytes or the end marker comes.
+// room makes the output able to hold end bytes and the slack behind them.
+func (d *lzma) room(end int) {
+	if cap(d.out) < end+lzmaSlack {
+		bigger := make([]byte, len(d.out), max(end, min(d.limit, 2*len(d.out)))+lzmaSlack)
+		copy(bigger, d.out)
+		d.out = bigger
+	}
+}
+
+// run decodes until out holds end bytes or more, or the end marker comes. This
+// loop is most of the time it takes to open a kernel, so the literals, which
+// are most of the symbols, are decoded in it, on local variables.
 func (d *lzma) run(end int) (done bool, err error) {
-	mask := 1<<d.pb - 1
-	for len(d.out) < end {
-		if d.pos > d.end {
+	d.room(end)
+	out, n := d.out[:cap(d.out)], len(d.out)
+	rng, code, pos, in, state := d.rng, d.code, d.pos, d.in, d.state
+	posMask, lpMask, lc := 1<<d.pb-1, 1<<d.lp-1, d.lc
+	defer func() { d.out = d.out[:n] }()
+	for n < end {
+		if pos > d.end {
 			return false, errEnd
 		}
-		if len(d.out) >= d.limit {
-			return false, errBig
-		}
-		posState := (len(d.out) - d.base) & mask
-		if d.bit(&d.isMatch[d.state][posState]) == 0 {
-			if d.state >= 7 && int(d.rep[0]) >= len(d.out)-d.base {
+		posState := (n - d.base) & posMask
+		q := &d.isMatch[state][posState]
+		bound := rng >> 11 * uint32(*q)
+		if code >= bound {
+			rng -= bound
+			code -= bound
+			*q -= *q >> lzmaMoveBits
+			if rng < 1<<24 {
+				rng <<= 8
+				code = code<<8 | uint32(in[pos])
+				pos++
+			}
+			d.rng, d.code, d.pos, d.state = rng, code, pos, state
+			length := d.match(posState)
+			rng, code, pos, state = d.rng, d.code, d.pos, d.state
+			if length == 0 {
+				return true, nil
+			}
+			back := int(d.rep[0]) + 1
+			if back > n-d.base {
 				return false, errLZMA
 			}
-			d.putLiteral()
+			lzmaCopy(out, n, back, length)
+			n += length
 			continue
 		}
-		if done, err := d.match(posState, end); done || err != nil {
-			return done, err
+		rng = bound
+		*q += (1<<11 - *q) >> lzmaMoveBits
+		if rng < 1<<24 {
+			rng <<= 8
+			code = code<<8 | uint32(in[pos])
+			pos++
 		}
+		var prev byte
+		if n > d.base {
+			prev = out[n-1]
+		}
+		i := (n-d.base)&lpMask<<lc | int(prev)>>(8-lc)
+		probs := (*[0x300]uint16)(d.literal[0x300*i:])
+		if state >= 7 {
+			back := int(d.rep[0]) + 1
+			if back > n-d.base {
+				return false, errLZMA
+			}
+			d.rng, d.code, d.pos = rng, code, pos
+			out[n] = d.matchedLiteral(probs, out[n-back])
+			rng, code, pos = d.rng, d.code, d.pos
+		} else {
+			m := uint32(1)
+			for m < 0x100 {
+				q := &probs[m]
+				bound := rng >> 11 * uint32(*q)
+				if code < bound {
+					rng = bound
+					*q += (1<<11 - *q) >> lzmaMoveBits
+					m <<= 1
+				} else {
+					rng -= bound
+					code -= bound
+					*q -= *q >> lzmaMoveBits
+					m = m<<1 | 1
+				}
+				if rng < 1<<24 {
+					rng <<= 8
+					code = code<<8 | uint32(in[pos])
+					pos++
+				}
+			}
+			out[n] = byte(m)
+		}
+		n++
+		state = lzmaAfterLiteral[state]
 	}
+	d.rng, d.code, d.pos, d.state = rng, code, pos, state
 	return false, nil
+}
+
+// lzmaCopy repeats length bytes from back bytes before n. It may write up to
+// seven bytes too many, which the slack has room for.
+func lzmaCopy(out []byte, n, back, length int) {
+	if back < 8 {
+		for i := range length {
+			out[n+i] = out[n+i-back]
+		}
+		return
+	}
+	for i := 0; i < length; i += 8 {
+		binary.LittleEndian.PutUint64(out[n+i:], binary.LittleEndian.Uint64(out[n+i-back:]))
+	}
 }
 
 // unlzma unpacks a .lzma file: one byte of properties, four of dictionary size,
@@ -402,14 +445,26 @@ func unlzma(b []byte, limit int) ([]byte, int, error) {
 	if err := d.startRange(); err != nil {
 		return nil, 0, err
 	}
-	done, err := d.run(end)
-	if err == nil && d.pos > d.end || err == nil && size == 1<<64-1 && !done {
+	done, err := false, error(nil)
+	for !done && err == nil && len(d.out) < end {
+		done, err = d.run(min(end, len(d.out)+lzmaStride))
+	}
+	switch {
+	case err != nil:
+	case len(d.out) > limit:
+		err = errBig
+	case d.pos > d.end:
 		err = errEnd
+	case size != 1<<64-1 && len(d.out) != end:
+		err = errLZMA
 	}
 	return d.out, d.pos, err
 }
 
-const lzmaHeader = 13 // bytes before the range coded data of a .lzma file
+const (
+	lzmaStride = 1 << 20 // bytes decoded between two looks at the room left
+	lzmaHeader = 13      // bytes before the range coded data of a .lzma file
+)
 
 // looksLZMA tells whether b may begin a .lzma file: sane properties, a
 // dictionary size of 2^n or 2^n+2^(n-1), and the zero byte that opens the data.
@@ -504,14 +559,13 @@ func (d *lzma) packedChunk(c byte, needProps *bool) error {
 	if err := d.startRange(); err != nil {
 		return err
 	}
-	if done, err := d.run(len(d.out) + n); err != nil || done {
-		if err == nil {
-			err = errLZMA
-		}
-		return err
+	end := len(d.out) + n
+	done, err := d.run(end)
+	if err == nil && (done || len(d.out) != end || d.pos != stop) {
+		err = errLZMA
 	}
-	if d.pos != stop {
-		return errLZMA
+	if err != nil {
+		return err
 	}
 	return nil
 }

@@ -112,53 +112,30 @@ type payloadError struct {
 func (e *payloadError) Error() string { return e.at.Method + ": " + e.err.Error() }
 func (e *payloadError) Unwrap() error { return e.err }
 
-// counter counts what a decompressor takes, byte for byte.
-type counter struct {
-	b   []byte
-	pos int
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	if c.pos >= len(c.b) {
-		return 0, io.EOF
-	}
-	n := copy(p, c.b[c.pos:])
-	c.pos += n
-	return n, nil
-}
-
-func (c *counter) ReadByte() (byte, error) {
-	if c.pos >= len(c.b) {
-		return 0, io.EOF
-	}
-	c.pos++
-	return c.b[c.pos-1], nil
-}
-
 func gunzip(b []byte, limit int) ([]byte, int, error) {
 	if len(b) < 18 || b[3]&0xe0 != 0 {
 		return nil, 0, gzip.ErrHeader
 	}
-	src := &counter{b: b}
+	src := bytes.NewReader(b)
 	z, err := gzip.NewReader(src)
 	if err != nil {
 		return nil, 0, err
 	}
 	z.Multistream(false)
 	out, err := drain(z, limit, min(limit, 3*len(b)))
-	return out, src.pos, err
+	return out, len(b) - src.Len(), err
 }
 
 func unbzip2(b []byte, limit int) ([]byte, int, error) {
 	if len(b) < 10 || string(b[4:10]) != "1AY&SY" {
 		return nil, 0, errEnd
 	}
-	src := &counter{b: b}
+	src := bytes.NewReader(b)
 	out, err := drain(bzip2.NewReader(src), limit, 0)
 	if len(out) >= minUnpacked {
 		err = nil // what follows the stream is read as one more, and is none
 	}
-	return out, src.pos, err
+	return out, len(b) - src.Len(), err
 }
 
 // drain reads r whole, at most limit bytes. It keeps what came before an error.

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"bytes"
 	"fmt"
 	"sort"
 )
@@ -28,18 +27,21 @@ const minSoCCount = 5
 
 func countSoC(b []byte) SoC {
 	counts := map[string]int{}
-	for _, prefix := range []string{"MT6", "mt6", "MT8", "mt8"} {
-		for at := 0; ; {
-			n := bytes.Index(b[at:], []byte(prefix))
-			if n < 0 {
-				break
-			}
-			at += n + len(prefix)
-			if name, ok := chipName(b, at-len(prefix)); ok {
+	// four digits in a row cover every fourth byte, so only those are looked at
+	for i := 0; i < len(b); i += 4 {
+		if !isDigit(b[i]) {
+			continue
+		}
+		for at := max(i-5, 0); at <= i-2; at++ {
+			if name, ok := chipName(b, at); ok {
 				counts[name]++
 			}
 		}
 	}
+	return rankSoC(counts)
+}
+
+func rankSoC(counts map[string]int) SoC {
 	var s SoC
 	for name, n := range counts {
 		s.Counts = append(s.Counts, SoCCount{name, n})
@@ -61,6 +63,9 @@ func countSoC(b []byte) SoC {
 // MT63xx power, MT66xx radio) are no SoC.
 func chipName(b []byte, off int) (string, bool) {
 	if off+6 > len(b) || off+6 < len(b) && isDigit(b[off+6]) {
+		return "", false
+	}
+	if mt := string(b[off : off+2]); mt != "MT" && mt != "mt" {
 		return "", false
 	}
 	d := b[off+2 : off+6]
