@@ -19,6 +19,7 @@ type Map struct {
 	Guard    *identity.Guard
 	Findings []mtkport.Finding // what differs without being dangerous
 	HasPMT   bool
+	Recorded map[string]bool // partitions that the phone's MBR or EBRs confirm, start and size
 }
 
 // regionReader reads a region of the phone at random.
@@ -182,7 +183,7 @@ func (d *Device) Map(ctx context.Context, l *scatter.Layout) (*Map, error) {
 	if err := d.sameKind(l); err != nil {
 		return nil, err
 	}
-	m := &Map{Layout: l, HasPMT: t.pmt != nil}
+	m := &Map{Layout: l, HasPMT: t.pmt != nil, Recorded: t.recorded(l)}
 	e := d.Report.EMMC
 	measured := scatter.Measured{Storage: d.Storage(), Block: d.Report.NAND.Block(), User: d.RegionSize(d.Main()), MBRAt: t.mbrAt,
 		Boot1: int64(e.Boot1), Boot2: int64(e.Boot2), RPMB: int64(e.RPMB), GP: int64(e.GP[0] + e.GP[1] + e.GP[2] + e.GP[3])}
@@ -214,6 +215,28 @@ func (d *Device) sameKind(l *scatter.Layout) error {
 	return nil
 }
 
+// recorded lists the partitions of a layout that MBR or EBRs have at the same
+// place with the same size.
+func (t tables) recorded(l *scatter.Layout) map[string]bool {
+	out := map[string]bool{}
+	if t.mbr == nil {
+		return out
+	}
+	list, err := scatter.Chain(t.mbr, t.ebrs...)
+	base, known := l.MBRLinear()
+	if err != nil || !known {
+		return out
+	}
+	for _, x := range list {
+		for _, p := range l.Partitions {
+			if !p.FromEnd && !x.Empty && p.Linear == int64(base)+int64(x.Start) && p.Region == identity.EMMCUser && p.Name != "" && (x.Size == p.Size || x.ToEnd && p.ToEnd) {
+				out[p.Name] = true
+			}
+		}
+	}
+	return out
+}
+
 // compare holds the layout against the phone's records and PMT. A contradiction
 // is a refusal that shows the first of them.
 func (m *Map) compare(t tables) error {
@@ -225,7 +248,7 @@ func (m *Map) compare(t tables) error {
 		found = append(found, scatter.CheckPMT(m.Layout, t.pmt, "the phone's PMT")...)
 	}
 	for _, f := range found {
-		if f.Severity != mtkport.Blocker {
+		if f.Severity != mtkport.Blocker && f.Code != "record-chain" {
 			m.Findings = append(m.Findings, f)
 			continue
 		}

@@ -58,6 +58,7 @@ type run struct {
 	j     *Journal
 	srcs  []source
 	clear clearer
+	m     *Map // nil in a restore
 }
 
 // clearer is the guard's door that this run goes through.
@@ -76,6 +77,7 @@ func Write(ctx context.Context, cfg Config, s *Set, opt Options) (*Result, error
 		if err != nil {
 			return nil, nil, nil, err
 		}
+		r.m = m
 		p, srcs, err := planFlash(ctx, d, m, s, cfg.Progress)
 		return p, srcs, m.Guard.Clear, err
 	}
@@ -179,6 +181,9 @@ func (r *run) steps(ctx context.Context, d *Device) error {
 		if err := r.j.Add(Entry{Kind: AllSafe}); err != nil {
 			return err
 		}
+	}
+	if err := r.witness(r.m); err != nil {
+		return err
 	}
 	if r.opt.Confirm != nil && !r.has(Intent) {
 		if err := r.opt.Confirm(p); err != nil {

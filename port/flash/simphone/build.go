@@ -91,6 +91,7 @@ func Noise(seed uint64) Content {
 			binary.LittleEndian.PutUint64(word[:], rng.Uint64())
 			copy(b[i:], word[:])
 		}
+		dress(p, b)
 		return bytes.NewReader(b), n
 	}
 }
@@ -119,6 +120,41 @@ func (ph *Phone) Fill(l *scatter.Layout, content Content, pmt bool) (*identity.G
 	}
 	ph.Guard(guard)
 	return guard, nil
+}
+
+// dress gives noise the first bytes by which partitions are told.
+func dress(p scatter.Partition, b []byte) {
+	put := func(off int, s string) {
+		if off+len(s) <= len(b) {
+			copy(b[off:], s)
+		}
+	}
+	size := func(less int) string {
+		return string(binary.LittleEndian.AppendUint32(nil, uint32(max(0, len(b)-less))))
+	}
+	part := func(name string) { put(0, "\x88\x16\x88\x58"+size(512)+name+"\x00") }
+	switch p.Canonical {
+	case "preloader":
+		put(0, "EMMC_BOOT\x00\x00\x00")
+	case "lk", "uboot":
+		part("LK")
+	case "logo":
+		part("LOGO")
+	case "seccfg":
+		put(0, "AND_SECCFG_v\x00")
+	case "sec_ro":
+		put(0, "AND_AC_REGION\x00")
+	case "nvram":
+		put(0x20, "/data/nvram/APCFG/APRDEB/BT_Addr\x00")
+	case "boot", "recovery":
+		put(0, "ANDROID!"+size(2048))
+		put(16, "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00")
+	case "system", "cache", "userdata", "custom", "protect_f", "protect_s":
+		put(0x438, "\x53\xef")
+		if p.Region == identity.NAND {
+			put(0, "UBI#")
+		}
+	}
 }
 
 // geometry is what a flasher will find of the layout on this phone.
