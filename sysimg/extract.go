@@ -53,6 +53,10 @@ type link struct{ entry, first int }
 // A file that the image has lost in part is left out, named in Report.Lost and
 // marked in the side file. The caller commits or aborts dir.
 func Extract(ctx context.Context, m *Image, dir *mtkport.Dir, p mtkport.Progress) (*Report, error) {
+	if sum := m.Tree.Bytes(); m.fs != nil && sum > 2*m.Size {
+		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "contents", Found: fmt.Sprintf("%d bytes", sum), Want: fmt.Sprintf("at most the image's %d", m.Size), Err: mtkport.ErrDamaged,
+			Hint: "many files claim the same blocks; look at single files with system ls and system cat"}
+	}
 	if err := dir.Root.Mkdir(FilesName, 0o755); err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // sample is a tree with every kind of entry, and names that disks refuse.
-func sample(t *testing.T) *tree.Tree {
+func sample(t testing.TB) *tree.Tree {
 	t.Helper()
 	when := time.Unix(1400000000, 0).UTC()
 	tr := tree.New()

@@ -2,6 +2,7 @@ package sysimg
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -237,19 +238,36 @@ func SameContent(x, y tree.Content) (bool, error) {
 		return false, nil
 	}
 	bx, by := make([]byte, 1<<18), make([]byte, 1<<18)
-	for off := int64(0); off < x.Size(); off += int64(len(bx)) {
-		n := min(int64(len(bx)), x.Size()-off)
-		if err := tree.ReadFull(x, bx[:n], off); err != nil {
-			return false, err
-		}
-		if err := tree.ReadFull(y, by[:n], off); err != nil {
-			return false, err
-		}
-		if !bytes.Equal(bx[:n], by[:n]) {
-			return false, nil
+	for _, r := range either(tree.DataRanges(x), tree.DataRanges(y)) {
+		for off := r.Off; off < r.Off+r.Len; off += int64(len(bx)) {
+			n := min(int64(len(bx)), r.Off+r.Len-off)
+			if err := tree.ReadFull(x, bx[:n], off); err != nil {
+				return false, err
+			}
+			if err := tree.ReadFull(y, by[:n], off); err != nil {
+				return false, err
+			}
+			if !bytes.Equal(bx[:n], by[:n]) {
+				return false, nil
+			}
 		}
 	}
 	return true, nil
+}
+
+// either joins two lists of ranges: what is in neither is a hole of both.
+func either(a, b []tree.Range) []tree.Range {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y tree.Range) int { return cmp.Compare(x.Off, y.Off) })
+	var out []tree.Range
+	for _, r := range all {
+		if k := len(out) - 1; k >= 0 && r.Off <= out[k].Off+out[k].Len {
+			out[k].Len = max(out[k].Len, r.Off+r.Len-out[k].Off)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // fresh is the node of a name that the side file does not know.

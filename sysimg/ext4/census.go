@@ -2,6 +2,8 @@ package ext4
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"mtkport"
 	"mtkport/sysimg/tree"
@@ -11,7 +13,8 @@ import (
 type census struct {
 	list  []*member
 	of    map[*tree.Node]*member
-	bytes int64 // of all contents, rounded up to 4 KiB
+	lost  *member // the lost+found that the tree lacks, or nil
+	bytes int64   // of all contents, rounded up to 4 KiB
 }
 
 // member is one inode to be.
@@ -71,7 +74,7 @@ func survey(t *tree.Tree) (*census, error) {
 	}
 	root := c.of[t.Root]
 	if c.of[lost] == nil && t.Root.Child("lost+found") == nil {
-		c.add(&member{path: "lost+found", n: lost, ino: inoFirst, parent: root, links: 1})
+		c.insertLost(&member{path: "lost+found", n: lost, ino: inoFirst, parent: root, links: 1})
 	}
 	for _, m := range c.list {
 		if m.n.IsDir() {
@@ -81,6 +84,21 @@ func survey(t *tree.Tree) (*census, error) {
 	}
 	root.links -= 1 // counted as its own parent, and named by nobody
 	return c, nil
+}
+
+// insertLost puts a lost+found that the tree lacks where its path belongs, so
+// that the image is the same when it is read and written again.
+func (c *census) insertLost(m *member) {
+	at := len(c.list)
+	for i, o := range c.list {
+		if top, _, _ := strings.Cut(o.path, "/"); top != "." && top > m.path {
+			at = i
+			break
+		}
+	}
+	c.add(m)
+	c.list = slices.Insert(c.list[:len(c.list)-1], at, m)
+	c.lost = m
 }
 
 func dirOf(path string) string {

@@ -92,9 +92,13 @@ func (c *content) Pieces(off, n int64) ([]tree.Piece, error) {
 	return out, nil
 }
 
-// Data implements tree.Sparse.
+// Data implements tree.Sparse. Of a content whose map is damaged the first block
+// counts as data, so that whoever reads it meets the error.
 func (c *content) Data() []tree.Range {
 	m, bs := c.extents(), c.fs.sb.blockSize
+	if m.err != nil {
+		return []tree.Range{{Off: 0, Len: min(bs, c.size)}}
+	}
 	out := make([]tree.Range, 0, len(m.ext))
 	for _, e := range m.ext {
 		r := tree.Range{Off: e.file * bs, Len: e.n * bs}

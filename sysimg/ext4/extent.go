@@ -28,12 +28,13 @@ func (f *FS) extents(flags uint32, block []byte, size int64) ([]extent, error) {
 // mapper collects extents. Each tree block is read at most once a file, so that
 // a tree that points into itself ends.
 type mapper struct {
-	f    *FS
-	out  []extent
-	seen map[int64]bool
-	last int64 // blocks that the file's size has room for
-	all  bool  // uninitialised extents too: what the file owns, not what it reads
-	err  error // the first fault
+	f     *FS
+	out   []extent
+	seen  map[int64]bool
+	last  int64 // blocks that the file's size has room for
+	total int64 // blocks listed
+	all   bool  // uninitialised extents too: what the file owns, not what it reads
+	err   error // the first fault
 }
 
 // owned lists all blocks that an inode owns: those of its contents and those of
@@ -67,10 +68,14 @@ func (m *mapper) add(file, disk, n int64) {
 	case disk <= 0 || n <= 0 || disk > m.f.sb.blocks-n:
 		m.fail(damaged(mtkport.NoOffset, "extent", fmt.Sprintf("blocks %d and on", disk), fmt.Sprintf("below %d", m.f.sb.blocks)))
 		return
+	case m.total+n > m.f.sb.blocks: // blocks used over and over: a small image that reads as a huge file
+		m.fail(damaged(mtkport.NoOffset, "extents", "more blocks than the file system has", m.f.sb.blocks))
+		return
 	case len(m.out) >= maxExtents:
 		m.fail(damaged(mtkport.NoOffset, "extents", "more", maxExtents))
 		return
 	}
+	m.total += n
 	if k := len(m.out) - 1; k >= 0 && m.out[k].file+m.out[k].n == file && m.out[k].disk+m.out[k].n == disk {
 		m.out[k].n += n
 		return

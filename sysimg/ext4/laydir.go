@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"mtkport/sysimg/tree"
 )
@@ -32,13 +33,17 @@ func (b *builder) directory(in *rawInode, m *member) error {
 	d := dirBlocks{size: int(b.BlockSize)}
 	d.add(".", m.ino, 2)
 	d.add("..", m.parent.ino, 2)
-	children := m.n.Names()
-	for _, name := range children {
-		c := m.n.Child(name)
-		d.add(name, b.c.of[c].ino, fileType(c))
+	names := m.n.Names()
+	if m.ino == inoRoot && b.c.lost != nil {
+		names = append(names, "lost+found")
+		slices.Sort(names)
 	}
-	if m.ino == inoRoot && m.n.Child("lost+found") == nil {
-		d.add("lost+found", inoFirst, 2)
+	for _, name := range names {
+		if c := m.n.Child(name); c != nil {
+			d.add(name, b.c.of[c].ino, fileType(c))
+		} else {
+			d.add(name, b.c.lost.ino, 2)
+		}
 	}
 	data := d.bytes()
 	in.SizeLo = uint32(len(data))

@@ -66,8 +66,8 @@ func (p pair) space() int { return p.entry() + (len(p.value)+3)&^3 }
 func (b *builder) attributes(in *rawInode, raw []byte, m *member) error {
 	all := sortedPairs(m.n.Xattrs)
 	for _, p := range all {
-		if len(p.name) > 255 {
-			return &mtkport.Error{File: m.path, Off: mtkport.NoOffset, Field: "attribute name", Found: fmt.Sprintf("%d bytes", len(p.name)), Want: "at most 255", Err: mtkport.ErrUnsupported}
+		if len(p.name) > 255 || p.index == 0 && p.name == "" {
+			return &mtkport.Error{File: m.path, Off: mtkport.NoOffset, Field: "attribute name", Found: fmt.Sprintf("%d bytes", len(p.name)), Want: "1 to 255", Err: mtkport.ErrUnsupported}
 		}
 	}
 	room := int(b.InodeSize-oldInode-b.ExtraIsize) - 4 - 4 // magic, and the end of the list

@@ -25,8 +25,7 @@ func (p *patcher) directory(m *member, was *tree.Node, in *inode, out *rawInode)
 		}
 	}
 	if m.ino == inoRoot && m.n.Child("lost+found") == nil {
-		c := p.b.c.list[len(p.b.c.list)-1] // survey made one
-		wants["lost+found"], changed = want{c.ino, 2}, true
+		wants["lost+found"], changed = want{p.b.c.lost.ino, 2}, true
 	}
 	for _, name := range was.Names() {
 		changed = changed || m.n.Child(name) == nil

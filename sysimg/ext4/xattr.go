@@ -55,6 +55,10 @@ func (x *attrs) read(list, values []byte) {
 			return
 		}
 		name := xattrPrefix[index] + string(list[16:16+nameLen])
+		if name == "" {
+			x.err = damaged(mtkport.NoOffset, "e_name", "an empty one", "a name")
+			return
+		}
 		value, err := x.value(values, off, inum, size)
 		if err != nil {
 			x.err = err
