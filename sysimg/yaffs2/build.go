@@ -29,6 +29,10 @@ func (f *FS) build() {
 		for _, id := range kids[d.id] {
 			o := f.objects[id]
 			path := join(d.path, o.name)
+			if nodes[id] != nil {
+				f.problem("yaffs2-cycle", f.offset(o), path, "object %d leads back to a directory above", id)
+				continue
+			}
 			if o.typ == typeHardlink {
 				links = append(links, link{d.id, o, path})
 				continue
