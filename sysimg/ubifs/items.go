@@ -135,7 +135,7 @@ func (it *item) inode(c Compression) inode {
 	}
 	for _, a := range it.attrs {
 		in.xattrCnt++
-		in.xattrSize += uint32(align8(dentSize+len(a.name)+1) + align8(inoSize+len(a.data)))
+		in.xattrSize += uint32(align8(dentSize+len(a.name)+1) + align8(inoSize+len(a.data)+1))
 		in.xattrNames += uint32(len(a.name))
 	}
 	return in
