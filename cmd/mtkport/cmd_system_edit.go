@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -116,7 +118,16 @@ func putOne(c *cli.Context, t *tree.Tree, def sysimg.Defaults, p, source string)
 	if err := metadataFlags(c, n); err != nil {
 		return err
 	}
-	return t.Put(p, n)
+	return putNode(t, p, n)
+}
+
+// putNode is tree.Put with a word on what to do about a missing directory.
+func putNode(t *tree.Tree, p string, n *tree.Node) error {
+	err := t.Put(p, n)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &mtkport.Error{Off: mtkport.NoOffset, Field: p, Hint: "make its directory first: mtkport system mkdir", Err: err}
+	}
+	return err
 }
 
 // sourceData opens a file for its contents. It stays open until the program
@@ -195,7 +206,7 @@ func systemMkdir(c *cli.Context, m *sysimg.Image, def sysimg.Defaults, args []st
 		if err := metadataFlags(c, n); err != nil {
 			return err
 		}
-		if err := m.Tree.Put(p, n); err != nil {
+		if err := putNode(m.Tree, p, n); err != nil {
 			return err
 		}
 	}
@@ -218,11 +229,11 @@ func systemLink(c *cli.Context, m *sysimg.Image, def sysimg.Defaults, args []str
 		if n.IsDir() {
 			return fmt.Errorf("%s: is a directory, want a file", args[0])
 		}
-		return m.Tree.Put(p, n)
+		return putNode(m.Tree, p, n)
 	}
 	n := &tree.Node{Mode: tree.Symlink | 0o777, Target: args[0], MTime: m.Tree.Root.MTime}
 	def.Give(m.Tree, p, n)
-	return m.Tree.Put(p, n)
+	return putNode(m.Tree, p, n)
 }
 
 // eachPath calls fn for the nodes at the paths, with --recursive those below too.
