@@ -59,7 +59,7 @@ func openReal(t testing.TB, name string) *Kernel {
 	return k
 }
 
-// The figures were measured by other means (see testdata/README.md).
+// The figures were measured by other means (testdata/kernels.md has all of them).
 func TestOpenReal(t *testing.T) {
 	for _, c := range []struct {
 		file, version, soc, method string
