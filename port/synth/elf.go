@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"maps"
+	"slices"
 	"sort"
 )
 
 // Object says what a shared library or program is.
 type Object struct {
-	Name    string   // DT_SONAME of a library
-	Program bool     // it has an interpreter
-	Needs   []string // DT_NEEDED
-	Defines []string // functions that it offers
-	Uses    []string // functions that it takes from others
-	Texts   []string // strings in its read-only data
+	Name    string            // DT_SONAME of a library
+	Program bool              // it has an interpreter
+	Needs   []string          // DT_NEEDED
+	Defines []string          // functions that it offers
+	Uses    []string          // functions that it takes from others
+	Texts   []string          // strings in its read-only data
+	Tables  map[string][]byte // data symbols in its read-only data
 }
 
 const (
@@ -59,16 +62,19 @@ type part struct {
 func (o Object) ELF() []byte {
 	str := newTable()
 	undefined, defined := sorted(o.Uses), sorted(o.Defines)
-	for _, n := range append(append(append([]string{o.Name}, o.Needs...), undefined...), defined...) {
+	tables := slices.Sorted(maps.Keys(o.Tables))
+	names := slices.Concat([]string{""}, undefined, defined, tables)
+	for _, n := range slices.Concat([]string{o.Name}, o.Needs, names) {
 		str.add(n)
 	}
+	rodata, tableAt := o.rodata(tables)
 	parts := []*part{
 		{name: ".interp", typ: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, data: append([]byte(interp), 0)},
-		{name: ".dynsym", typ: elf.SHT_DYNSYM, flags: elf.SHF_ALLOC, link: 3, info: 1, entry: symbolSize, data: make([]byte, symbolSize*(1+len(undefined)+len(defined)))},
+		{name: ".dynsym", typ: elf.SHT_DYNSYM, flags: elf.SHF_ALLOC, link: 3, info: 1, entry: symbolSize, data: make([]byte, symbolSize*len(names))},
 		{name: ".dynstr", typ: elf.SHT_STRTAB, flags: elf.SHF_ALLOC, data: str.b},
-		{name: ".hash", typ: elf.SHT_HASH, flags: elf.SHF_ALLOC, link: 2, entry: 4, data: hash(1+len(undefined)+len(defined), append(append([]string{""}, undefined...), defined...))},
+		{name: ".hash", typ: elf.SHT_HASH, flags: elf.SHF_ALLOC, link: 2, entry: 4, data: hash(len(names))},
 		{name: ".text", typ: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC | elf.SHF_EXECINSTR, data: code(1 + len(defined))},
-		{name: ".rodata", typ: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, data: texts(o.Texts)},
+		{name: ".rodata", typ: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, data: rodata},
 		{name: ".dynamic", typ: elf.SHT_DYNAMIC, flags: elf.SHF_ALLOC | elf.SHF_WRITE, link: 3, entry: 8},
 	}
 	if !o.Program {
@@ -84,7 +90,16 @@ func (o Object) ELF() []byte {
 		p.addr = at
 		at += uint32(len(p.data))
 	}
-	symbols(parts[1].data, str, undefined, defined, parts[4].addr)
+	s := symbolWriter{out: parts[1].data, at: symbolSize, str: str} // the first is null
+	for _, n := range undefined {
+		s.put(n, 0, 0, elf.STT_FUNC, uint16(elf.SHN_UNDEF))
+	}
+	for i, n := range defined {
+		s.put(n, parts[4].addr+16*uint32(i+1), 16, elf.STT_FUNC, 5)
+	}
+	for i, n := range tables {
+		s.put(n, parts[5].addr+tableAt[i], uint32(len(o.Tables[n])), elf.STT_OBJECT, 6)
+	}
 	parts[6].data = dynamic(o, str, parts)
 	return link(o, parts)
 }
@@ -105,34 +120,37 @@ func code(n int) []byte {
 	return b
 }
 
-func texts(list []string) []byte {
-	b := []byte{0, 0, 0, 0}
-	for _, s := range list {
+// rodata is the texts and tables, and where each table begins.
+func (o Object) rodata(tables []string) (b []byte, at []uint32) {
+	b = []byte{0, 0, 0, 0}
+	for _, s := range o.Texts {
 		b = append(append(b, s...), 0)
 	}
-	return b
+	for _, n := range tables {
+		b = append(b, make([]byte, -len(b)&3)...)
+		at = append(at, uint32(len(b)))
+		b = append(b, o.Tables[n]...)
+	}
+	return b, at
 }
 
-func symbols(out []byte, str *table, undefined, defined []string, text uint32) {
-	at := symbolSize // the first is null
-	put := func(name string, value, size uint32, section uint16) {
-		binary.LittleEndian.PutUint32(out[at:], str.at[name])
-		binary.LittleEndian.PutUint32(out[at+4:], value)
-		binary.LittleEndian.PutUint32(out[at+8:], size)
-		out[at+12] = byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC)
-		binary.LittleEndian.PutUint16(out[at+14:], section)
-		at += symbolSize
-	}
-	for _, n := range undefined {
-		put(n, 0, 0, uint16(elf.SHN_UNDEF))
-	}
-	for i, n := range defined {
-		put(n, text+16*uint32(i+1), 16, 5)
-	}
+type symbolWriter struct {
+	out []byte
+	at  int
+	str *table
+}
+
+func (s *symbolWriter) put(name string, value, size uint32, typ elf.SymType, section uint16) {
+	binary.LittleEndian.PutUint32(s.out[s.at:], s.str.at[name])
+	binary.LittleEndian.PutUint32(s.out[s.at+4:], value)
+	binary.LittleEndian.PutUint32(s.out[s.at+8:], size)
+	s.out[s.at+12] = byte(elf.STB_GLOBAL)<<4 | byte(typ)
+	binary.LittleEndian.PutUint16(s.out[s.at+14:], section)
+	s.at += symbolSize
 }
 
 // hash is a SysV hash table with one bucket, over symbols by their index.
-func hash(n int, names []string) []byte {
+func hash(n int) []byte {
 	w := []uint32{1, uint32(n), 0}
 	if n > 1 {
 		w[2] = 1
