@@ -14,8 +14,9 @@ func (f *FS) build() {
 	f.tree = tree.New()
 	nodes := map[uint32]*tree.Node{rootObj: f.tree.Root}
 	if o := f.objects[rootObj]; o != nil && o.known && o.typ == typeDir {
-		nodes[rootObj] = f.node(o)
-		f.tree.Root = nodes[rootObj]
+		if n := f.node(o); n != nil { // a broken mode: the plain root serves
+			nodes[rootObj], f.tree.Root = n, n
+		}
 	}
 	kids := f.children()
 	type dir struct {
