@@ -253,7 +253,10 @@ func (ph *Phone) takeDA(up *upload) error {
 		}
 	}
 	up.ok = true
-	return ph.words(what+" sum", brom.Sum16(up.data), 0)
+	if err := ph.put16(what+" sum", brom.Sum16(up.data)); err != nil {
+		return err
+	}
+	return ph.put16(what+" status", 0)
 }
 
 func (ph *Phone) jump(up *upload) (bool, error) {
