@@ -19,8 +19,8 @@ type More struct {
 // moreContainers lists the containers besides sparse and ext4.
 func moreContainers() []container {
 	return []container{
-		{"ubi", isUBI, openUBIFS, nil},
-		{"ubifs", isUBIFS, openUBIFS, nil},
+		{"ubi", isUBI, openUBIFS, writeUBIFS},
+		{"ubifs", isUBIFS, openUBIFS, writeUBIFS},
 		{"yaffs2", isYAFFS2, openYAFFS2, writeYAFFS2}, // last: nothing but its pages tells it
 	}
 }
@@ -53,6 +53,44 @@ func openYAFFS2(r io.ReaderAt, size int64) (*Image, error) {
 	}
 	l := f.Layout()
 	return &Image{Format: "yaffs2", Tree: f.Tree(), Layout: Layout{More: More{YAFFS2: &l}}, Size: size, problems: f.Problems, raw: r}, nil
+}
+
+// ubifsLayout is the layout that the options ask for.
+func (o Options) ubifsLayout() ubifs.Layout {
+	l := ubifs.Layout{MinIO: 2048, Compression: ubifs.LZO, SpaceFixup: true}
+	switch {
+	case o.Layout.UBIFS != nil:
+		l = *o.Layout.UBIFS
+	case o.Like != nil && o.Like.Layout.UBIFS != nil:
+		l = *o.Like.Layout.UBIFS
+	}
+	switch {
+	case o.To == "ubifs":
+		l.UBI = nil
+	case l.UBI == nil:
+		l.UBI = &ubifs.Volume{Autoresize: true}
+		if l.LEBSize > 0 {
+			l.UBI.PEBSize, l.UBI.VIDOffset, l.UBI.DataOffset = l.LEBSize+2*l.MinIO, l.MinIO, 2*l.MinIO
+		}
+	}
+	if o.Label != "" && l.UBI != nil {
+		v := *l.UBI
+		v.Name, l.UBI = o.Label, &v
+	}
+	if o.Smallest {
+		l.LEBs = 0
+	}
+	if o.Size > 0 {
+		l.MaxLEBs = max(1, l.LEBsIn(o.Size))
+	}
+	return l
+}
+
+func writeUBIFS(ctx context.Context, w Output, t *tree.Tree, opt Options) error {
+	task := mtkport.Begin(opt.Progress, "write "+opt.To+" image", t.Bytes())
+	err := ubifs.WriteProgress(ctx, w, t, opt.ubifsLayout(), task)
+	task.Done(err)
+	return err
 }
 
 func writeYAFFS2(ctx context.Context, w Output, t *tree.Tree, opt Options) error {

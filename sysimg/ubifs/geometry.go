@@ -100,6 +100,20 @@ func (l Layout) deriveUUID() (id [16]byte) {
 	return id
 }
 
+// LEBsIn is how many LEBs a partition of size bytes has for a file system of this
+// layout: UBI keeps two blocks for its table, one to move blocks and one to
+// change a block whole.
+func (l Layout) LEBsIn(size int64) int {
+	l, err := l.settled()
+	switch {
+	case err != nil:
+		return 0
+	case l.UBI == nil:
+		return int(min(size/int64(l.LEBSize), maxLEBCount))
+	}
+	return int(max(0, min(size/int64(l.UBI.PEBSize)-4, maxLEBCount)))
+}
+
 // areas is where the areas of a file system lie, and the sizes of what is in
 // them. All but main follows from the layout and the largest count of LEBs.
 type areas struct {

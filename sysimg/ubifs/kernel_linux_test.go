@@ -130,7 +130,7 @@ func (v *vm) run(t *testing.T, image []byte, id string, j vmJob) (entries map[st
 	}
 	args := []string{
 		"-m", "2500", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio", "-kernel", v.kernel, "-initrd", initrd,
-		"-append", "console=ttyS0 loglevel=6 panic=-1", "-drive", "file=" + disk + ",format=raw,if=virtio",
+		"-append", "console=ttyS0 loglevel=4 panic=-1", "-drive", "file=" + disk + ",format=raw,if=virtio",
 		"-accel", "tcg", "-cpu", "qemu64",
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -174,7 +174,8 @@ func listen(t *testing.T, out []byte) map[string]vmEntry {
 			Failed, Done string
 			Checks       *int
 		}
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
+		// The kernel may speak at the end of the line.
+		if err := json.NewDecoder(strings.NewReader(line)).Decode(&e); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
 		switch {

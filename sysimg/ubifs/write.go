@@ -17,6 +17,11 @@ import (
 // the sizes needed and there; ErrRefused for a layout or an entry that UBIFS
 // cannot have.
 func Write(ctx context.Context, w io.WriterAt, t *tree.Tree, l Layout) error {
+	return WriteProgress(ctx, w, t, l, mtkport.Begin(nil, "", 0))
+}
+
+// WriteProgress is Write that tells task of the bytes of files it has packed.
+func WriteProgress(ctx context.Context, w io.WriterAt, t *tree.Tree, l Layout, task mtkport.Task) error {
 	l, err := l.settled()
 	if err != nil {
 		return err
@@ -33,16 +38,16 @@ func Write(ctx context.Context, w io.WriterAt, t *tree.Tree, l Layout) error {
 		return err
 	}
 	if l.UBI == nil {
-		b := &maker{a: a, sink: &bareSink{w, make([]byte, l.LEBSize)}}
+		b := &maker{a: a, sink: &bareSink{w, make([]byte, l.LEBSize)}, task: task}
 		_, err := b.run(ctx, items, highest)
 		return err
 	}
-	return writeUBI(ctx, w, a, items, highest)
+	return writeUBI(ctx, w, a, items, highest, task)
 }
 
 // writeUBI writes the file system into a UBI image, behind the volumes that were
 // beside it.
-func writeUBI(ctx context.Context, w io.WriterAt, a *areas, items []*item, highest uint32) error {
+func writeUBI(ctx context.Context, w io.WriterAt, a *areas, items []*item, highest uint32, task mtkport.Task) error {
 	v := a.UBI
 	var vols []ubi.VolumeSpec
 	for _, o := range v.Others {
@@ -68,7 +73,7 @@ func writeUBI(ctx context.Context, w io.WriterAt, a *areas, items []*item, highe
 			return err
 		}
 	}
-	b := &maker{a: a, sink: &ubiSink{u, len(vols) - 1}}
+	b := &maker{a: a, sink: &ubiSink{u, len(vols) - 1}, task: task}
 	used, err := b.run(ctx, items, highest)
 	if err != nil {
 		return err
@@ -112,6 +117,7 @@ type maker struct {
 	h      head
 	leaves []leaf
 	mst    master
+	task   mtkport.Task
 }
 
 // run writes everything and returns how many LEBs the file system spans.
@@ -201,6 +207,7 @@ func (b *maker) data(ctx context.Context, it *item, jobs <-chan *job) error {
 		if err := cmp.Or(j.err, ctx.Err()); err != nil {
 			return err
 		}
+		b.task.Add(int64(len(j.nodes)) * blockSize)
 		for i, n := range j.nodes {
 			if n == nil {
 				continue
