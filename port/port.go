@@ -75,6 +75,7 @@ func Prepare(ctx context.Context, job Job) (p *Prepared, err error) {
 		}
 	}
 	p.Findings = append(p.Findings, p.Plan.Findings...)
+	p.Plan.Findings = p.Findings // the plan's file says them first
 	return p, nil
 }
 

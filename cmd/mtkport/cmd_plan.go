@@ -66,7 +66,6 @@ func runPlan(c *cli.Context) error {
 		return err
 	}
 	defer p.Close()
-	p.Plan.Findings = p.Findings
 	e := envOf(c)
 	if name := c.String("o"); name != "" && name != stdinName {
 		if err := mtkport.WriteFile(name, 0o644, func(w io.Writer) error { _, err := p.Plan.WriteTo(w); return err }); err != nil {

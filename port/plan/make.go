@@ -37,11 +37,11 @@ type Decision struct {
 
 // Group is what became of the files that move together.
 type Group struct {
-	Name   string `json:"name" yaml:"name"`
-	Take   Take   `json:"take" yaml:"take"`     // target or donor
-	Donor  int    `json:"donor" yaml:"donor"`   // how many of its files the donor has
-	Target int    `json:"target" yaml:"target"` // and the target
-	Why    string `json:"why" yaml:"why"`
+	Name   string `json:"name"`
+	Take   Take   `json:"take"`     // target or donor
+	Donor  int    `json:"donor"`   // how many of its files the donor has
+	Target int    `json:"target"` // and the target
+	Why    string `json:"why"`
 }
 
 // Plan is every decision of a port.

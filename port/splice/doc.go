@@ -8,6 +8,7 @@
 //	system.img      the result's system in the target's container and layout
 //	NAME_scatter.txt the target's scatter: identity and boot loaders not for download
 //	manifest.json   every output with size, SHA-256 and sources; every file of system.img
+//	SHA256SUMS      the sums of the images, for sha256sum -c
 //	plan.yaml       the plan that was carried out
 //	report.md       the repair log
 //

@@ -1,7 +1,9 @@
 package splice
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 
 	"mtkport"
 	"mtkport/port/rom"
@@ -78,6 +80,15 @@ func SideOf(r *rom.ROM) Side {
 }
 
 func (m *Manifest) add(o Output) { m.Outputs = append(m.Outputs, o) }
+
+// sums is the form that sha256sum -c checks.
+func (m *Manifest) sums() []byte {
+	var b bytes.Buffer
+	for _, o := range m.Outputs {
+		fmt.Fprintf(&b, "%s  %s\n", o.SHA256, o.Name)
+	}
+	return b.Bytes()
+}
 
 func (m *Manifest) write(dir *mtkport.Dir) error {
 	b, err := json.MarshalIndent(m, "", "  ")

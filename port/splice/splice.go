@@ -55,6 +55,7 @@ const (
 	ManifestName = "manifest.json"
 	PlanName     = "plan.yaml"
 	ReportName   = "report.md"
+	SumsName     = "SHA256SUMS"
 )
 
 // systemPartition is the partition that a system image goes to, under its
@@ -106,6 +107,9 @@ func Write(ctx context.Context, in Input, dir *mtkport.Dir) (*Manifest, error) {
 		return nil, err
 	}
 	if err := writeFile(dir, PlanName, text.Bytes()); err != nil {
+		return nil, err
+	}
+	if err := writeFile(dir, SumsName, m.sums()); err != nil {
 		return nil, err
 	}
 	return m, m.write(dir)

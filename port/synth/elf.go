@@ -241,10 +241,10 @@ func link(o Object, parts []*part) []byte {
 }
 
 // Module is a loadable kernel module with the given vermagic, whose init function
-// needs symbols of the kernel.
-func Module(name, vermagic string, needs ...string) []byte {
+// needs symbols of the kernel. The description tells builds apart.
+func Module(name, vermagic, description string, needs ...string) []byte {
 	var info []byte
-	for _, s := range []string{"license=GPL", "depends=", "vermagic=" + vermagic} {
+	for _, s := range []string{"license=GPL", "description=" + description, "depends=", "vermagic=" + vermagic} {
 		info = append(append(info, s...), 0)
 	}
 	self := make([]byte, 344) // struct module of these kernels

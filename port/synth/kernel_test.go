@@ -41,7 +41,7 @@ func TestKernelIsReadBack(t *testing.T) {
 			t.Errorf("no driver %q in %q", want, got)
 		}
 	}
-	m := Module("wlan_mt6582", sampleKernel.Vermagic(), "printk", "kmalloc")
+	m := Module("wlan_mt6582", sampleKernel.Vermagic(), "a test", "printk", "kmalloc")
 	mod, err := kernel.OpenModule(bytes.NewReader(m), int64(len(m)))
 	if err != nil {
 		t.Fatal(err)

@@ -155,7 +155,7 @@ func (b build) native() {
 		b.put("bin/"+d, Object{Program: true, Needs: needs("c"), Texts: []string{b.p.Board}}.ELF())
 	}
 	for _, m := range modules {
-		b.put("lib/modules/"+m+".ko", Module(m, b.p.Kernel.Vermagic(), "printk", "kmalloc", "mtk_wcn_stp_send_data"))
+		b.put("lib/modules/"+m+".ko", Module(m, b.p.Kernel.Vermagic(), b.p.Board+" "+b.p.Kernel.Date, "printk", "kmalloc", "mtk_wcn_stp_send_data"))
 	}
 	b.link("wlan_mt6582.ko", "lib/modules/wlan.ko")
 	b.link("toolbox", "bin/cat", "bin/chmod", "bin/insmod", "bin/ls", "bin/mount", "bin/setprop", "bin/start", "bin/stop")
