@@ -38,8 +38,8 @@ type Decision struct {
 // Group is what became of the files that move together.
 type Group struct {
 	Name   string `json:"name"`
-	Take   Take   `json:"take"`     // target or donor
-	Donor  int    `json:"donor"`   // how many of its files the donor has
+	Take   Take   `json:"take"`   // target or donor
+	Donor  int    `json:"donor"`  // how many of its files the donor has
 	Target int    `json:"target"` // and the target
 	Why    string `json:"why"`
 }
