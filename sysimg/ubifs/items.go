@@ -131,7 +131,8 @@ func (it *item) inode(c Compression) inode {
 		in.data = []byte(n.Target)
 	case tree.CharDev, tree.BlockDev:
 		in.size = 0
-		in.data = le.AppendUint32(nil, n.Minor&0xff|n.Major&0xfff<<8|n.Minor&0xfff00<<12)
+		// Linux's "huge" form: the "new" one of 4 bytes in 8, as mkfs.ubifs has it.
+		in.data = le.AppendUint64(nil, uint64(n.Minor&0xff|n.Major&0xfff<<8|n.Minor&0xfff00<<12))
 	}
 	for _, a := range it.attrs {
 		in.xattrCnt++
