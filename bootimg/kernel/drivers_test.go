@@ -1,7 +1,9 @@
 package kernel
 
 import (
+	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -42,6 +44,7 @@ func TestDriversReal(t *testing.T) {
 		{"pixi3-boot.img", Accelerometer, "mxc6255x bma222e_gsensor MXC6255X@0x15* BMA222E@0x18*"},
 		{"pixi3-boot.img", Proximity, "ctp_simulate_alsps tmd2772 tmd2772@0x39*"},
 		{"celkon-a98-boot.img", LCM, "nt35510_dbi_wvga"},
+		{"litemod-boot.img", Touch, "MSG2133 mtk-tpd@0x26*"},
 		{"litemod-boot.img", LCM, "hx8379a_dsi_vdo_tcl_bidrectional hx8379a_dsi_vdo_bidirectional otm8018b_dsi_vdo"},
 	} {
 		d := openReal(t, c.file).Drivers(Builtin())
@@ -117,5 +120,38 @@ func TestRecognisers(t *testing.T) {
 		if got := Builtin().byName(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// Damage in a real kernel's tables never panics, and never finds more than
+// there is room for.
+func TestDamagedTables(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a sweep")
+	}
+	whole := openReal(t, "celkon-a98-boot.img")
+	table, err := findKallsyms(&whole.image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(7, 7))
+	for i := range 8 {
+		b := bytes.Clone(whole.Image())
+		for range 3000 {
+			b[r.IntN(len(b))] = byte(r.IntN(256))
+		}
+		switch i % 4 { // and the parts that everything hangs on
+		case 0:
+			b[table.tokenIndex+r.IntN(2*tokens)] ^= 0xff
+		case 1:
+			b[table.numOff] ^= byte(1 + r.IntN(255))
+		case 2:
+			b = b[:table.markers+r.IntN(len(b)-table.markers)]
+		}
+		k := &Kernel{form: Image, image: view{data: b, base: defaultBase}}
+		if d := k.Drivers(Builtin()); len(d.List) > 2000 {
+			t.Errorf("%d drivers in a damaged kernel", len(d.List))
+		}
+		k.Config()
 	}
 }

@@ -81,6 +81,9 @@ func (f *finder) findRegistered() {
 		order = append(order, off)
 	}
 	order = append(order, f.objectsByInit()...)
+	if len(f.syms.List) == 0 {
+		order = f.objectsByShape()
+	}
 	for _, off := range order {
 		if seen[off] {
 			continue
@@ -96,6 +99,31 @@ func (f *finder) objectsByInit() []int {
 	for _, at := range f.anchors(initAnchor) {
 		if f.isInitObject(at - 4) {
 			out = append(out, at-4)
+		}
+	}
+	return out
+}
+
+// objectsByShape is for kernels without symbols: a chip's name that the
+// recognisers know, then an init and a remove function, for a touch panel init,
+// suspend and resume.
+func (f *finder) objectsByShape() []int {
+	var out []int
+	for off := 0; off+20 <= len(f.v.data); off += 4 {
+		if _, ok := f.v.off(f.v.word(off)); !ok || !f.isInitObject(off) || !f.code(f.v.word(off+8)) {
+			continue
+		}
+		name, _ := f.v.text(f.v.word(off), 40)
+		if !identifier(strings.ReplaceAll(name, "-", "_")) {
+			continue
+		}
+		switch f.rec.byName(name) {
+		case Touch:
+			if f.code(f.v.word(off+12)) && f.v.word(off+16) <= 1 {
+				out = append(out, off)
+			}
+		case Accelerometer, Magnetometer, Gyroscope, Proximity:
+			out = append(out, off)
 		}
 	}
 	return out
@@ -125,7 +153,7 @@ func (f *finder) addObject(off int, kind Kind) {
 func (f *finder) kindByShape(off int, name string) Kind {
 	init := f.funcName(f.v.word(off + 4))
 	third := f.funcName(f.v.word(off + 8))
-	if strings.HasPrefix(init, "tpd_") || strings.Contains(third, "suspend") {
+	if len(f.syms.List) > 0 && (strings.HasPrefix(init, "tpd_") || strings.Contains(third, "suspend")) {
 		return Touch
 	}
 	if kind := f.rec.byName(name); kind != "" {

@@ -214,10 +214,14 @@ const minPrefix = 3
 
 // findByRules applies the rules that only symbols and strings satisfy.
 func (f *finder) findByRules() {
+	from, what, scale := FromSymbol, "functions", 1
+	if len(f.syms.List) == 0 {
+		from, what, scale = FromString, "names", stringScale
+	}
 	for i, n := range f.countPrefixes() {
 		r := f.rec.symbols[i]
-		if n >= r.Min && !f.has(r.Kind, r.Name) {
-			f.add(r.Kind, r.Name, "", Compiled, Evidence{FromSymbol, -1, fmt.Sprintf("%d functions %s*", n, r.Prefix)})
+		if n >= (r.Min+scale-1)/scale && !f.has(r.Kind, r.Name) {
+			f.add(r.Kind, r.Name, "", Compiled, Evidence{from, -1, fmt.Sprintf("%d %s %s*", n, what, r.Prefix)})
 		}
 	}
 	f.findNamed()
@@ -226,23 +230,51 @@ func (f *finder) findByRules() {
 	}
 }
 
-// countPrefixes counts for each symbol rule the functions with its prefix.
+// stringScale is how many functions a driver has for one whose name stands in
+// the kernel as text: in messages, parameters and exports.
+const stringScale = 10
+
+// names calls do with every function name; in a kernel without symbols with
+// every name that stands in it as a string.
+func (f *finder) names(do func(name string)) {
+	for _, s := range f.syms.List {
+		if s.Func() {
+			do(s.Name)
+		}
+	}
+	if len(f.syms.List) > 0 {
+		return
+	}
+	b := f.v.data
+	for at := 0; at < len(b); {
+		n := bytes.IndexByte(b[at:], 0)
+		if n < 0 {
+			return
+		}
+		if n >= minPrefix && n < maxExport && identifier(string(b[at:at+n])) {
+			do(string(b[at : at+n]))
+		}
+		at += n + 1
+	}
+}
+
+// countPrefixes counts for each symbol rule the names with its prefix.
 func (f *finder) countPrefixes() []int {
 	index := map[string][]int{}
 	for i, r := range f.rec.symbols {
 		index[r.Prefix[:minPrefix]] = append(index[r.Prefix[:minPrefix]], i)
 	}
 	counts := make([]int, len(f.rec.symbols))
-	for _, s := range f.syms.List {
-		if len(s.Name) < minPrefix || !s.Func() {
-			continue
+	f.names(func(name string) {
+		if len(name) < minPrefix {
+			return
 		}
-		for _, i := range index[s.Name[:minPrefix]] {
-			if strings.HasPrefix(s.Name, f.rec.symbols[i].Prefix) {
+		for _, i := range index[name[:minPrefix]] {
+			if strings.HasPrefix(name, f.rec.symbols[i].Prefix) {
 				counts[i]++
 			}
 		}
-	}
+	})
 	return counts
 }
 
