@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,9 @@ func kernelCommand() *cli.Command {
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "exports", Usage: "only what modules may use, with its licence class"}},
 			},
 			{
-				Name: "drivers", Usage: "panel, camera, touch, sensors …: what is compiled in, what the board declares", ArgsUsage: "FILE…", Action: kernelDrivers,
-				Description: "FILE may also be lk (its panels) or libcameracustom.so (its sensors).",
+				Name: "drivers", Usage: "panel, camera, touch, sensors …: what is compiled in, what the board declares", ArgsUsage: "FILE|ROM…", Action: kernelDrivers,
+				Description: "FILE may also be lk (its panels) or libcameracustom.so (its sensors). A ROM is a folder or a package: its kernel,\n" +
+					"lk and camera library are read.",
 				Flags: []cli.Flag{
 					recognisers,
 					&cli.StringFlag{Name: "kind", Usage: "only this `KIND`: lcm, camera, touch, …"},
@@ -38,9 +40,10 @@ func kernelCommand() *cli.Command {
 				},
 			},
 			{
-				Name: "modules", Usage: "would this kernel load these modules?", ArgsUsage: "FILE MODULE…", Action: kernelModules,
-				Description: "MODULE is a .ko file or a folder of them. --init names scripts whose insmod lines are checked against the modules.",
-				Flags:       []cli.Flag{&cli.StringSliceFlag{Name: "init", Usage: "check the insmod lines of `SCRIPT` (may be given again)"}},
+				Name: "modules", Usage: "would this kernel load these modules?", ArgsUsage: "ROM | FILE MODULE…", Action: kernelModules,
+				Description: "Of a ROM (a folder or a package), every module of its system and every insmod line of its init scripts is\n" +
+					"checked. MODULE is a .ko file or a folder of them. --init names scripts whose insmod lines are checked against the modules.",
+				Flags: []cli.Flag{&cli.StringSliceFlag{Name: "init", Usage: "check the insmod lines of `SCRIPT` (may be given again)"}},
 			},
 			{Name: "elf", Usage: "an ELF with symbols, for debuggers and disassemblers", ArgsUsage: "FILE -o VMLINUX", Flags: []cli.Flag{outFlag("ELF to write")}, Action: kernelELF},
 		}...),
@@ -314,20 +317,35 @@ func kernelDrivers(c *cli.Context) error {
 	}
 	kind := kernel.Kind(c.String("kind"))
 	var bad []error
+	var all []driversJSON
 	for _, name := range c.Args().Slice() {
-		d, err := driversOf(name, rec)
+		list, err := driversOfAny(c.Context, name, rec)
 		if err != nil {
 			bad = append(bad, err)
-			continue
 		}
+		all = append(all, list...)
+	}
+	for _, d := range all {
 		if kind != "" {
 			d.List, d.NotFound = d.Of(kind), nil
 		}
-		if err := printDrivers(e, name, d, c.NArg() > 1); err != nil {
+		if err := printDrivers(e, d, len(all) > 1 || c.NArg() > 1); err != nil {
 			return err
 		}
 	}
 	return errors.Join(bad...)
+}
+
+// driversOfAny lists the drivers of a file, or of each part of a ROM.
+func driversOfAny(ctx context.Context, name string, rec *kernel.Recognisers) ([]driversJSON, error) {
+	if isROM(name) {
+		return romDrivers(ctx, name, rec)
+	}
+	d, err := driversOf(name, rec)
+	if err != nil {
+		return nil, err
+	}
+	return []driversJSON{driversOfPart(name, d)}, nil
 }
 
 func driversOf(name string, rec *kernel.Recognisers) (*kernel.Drivers, error) {
@@ -347,7 +365,7 @@ type driversJSON struct {
 	*kernel.Drivers
 }
 
-func printDrivers(e *env, name string, d *kernel.Drivers, several bool) error {
+func printDrivers(e *env, d driversJSON, several bool) error {
 	if d.List == nil {
 		d.List = []kernel.Driver{}
 	}
@@ -355,13 +373,13 @@ func printDrivers(e *env, name string, d *kernel.Drivers, several bool) error {
 		d.NotFound = []kernel.Kind{}
 	}
 	if e.json && several {
-		return e.printJSONLine(driversJSON{name, d.Source, d})
+		return e.printJSONLine(d)
 	}
 	if e.json {
-		return e.printJSON(driversJSON{name, d.Source, d})
+		return e.printJSON(d)
 	}
 	if several {
-		e.printf("%s\n", e.paint(bold, clean(name)))
+		e.printf("%s\n", e.paint(bold, clean(d.File)))
 	}
 	t := e.newTable("kind", "name", "id", "state", "seen")
 	for _, x := range d.List {
@@ -453,6 +471,14 @@ type modulesJSON struct {
 }
 
 func kernelModules(c *cli.Context) error {
+	e := envOf(c)
+	if c.NArg() == 1 && isROM(c.Args().First()) {
+		j, err := romModules(c.Context, c.Args().First())
+		if err != nil {
+			return err
+		}
+		return j.report(e)
+	}
 	if c.NArg() < 1 || c.NArg() < 2 && len(c.StringSlice("init")) == 0 {
 		return usageError{fmt.Sprintf("kernel modules: %d arguments given, want FILE MODULE…", c.NArg())}
 	}
@@ -465,11 +491,14 @@ func kernelModules(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	j := modulesJSON{Kernel: k.Version(), Vermagic: k.Vermagic(), Modules: kernel.CheckModules(k, mods)}
+	j := &modulesJSON{Kernel: k.Version(), Vermagic: k.Vermagic(), Modules: kernel.CheckModules(k, mods)}
 	if j.Missing, err = missingInsmods(c.StringSlice("init"), mods); err != nil {
 		return err
 	}
-	e := envOf(c)
+	return j.report(e)
+}
+
+func (j *modulesJSON) report(e *env) error {
 	if e.json {
 		return e.printJSON(j)
 	}
