@@ -1,11 +1,10 @@
 package sysimg
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -49,7 +48,7 @@ type job struct {
 type link struct{ entry, first int }
 
 // Extract writes the tree of m below dir: the files to "files", the rest to
-// "sysimg.json". Every byte written is read back and compared by checksum.
+// "sysimg.json". Every byte written is read back and compared.
 // A file that the image has lost in part is left out, named in Report.Lost and
 // marked in the side file. The caller commits or aborts dir.
 func Extract(ctx context.Context, m *Image, dir *mtkport.Dir, p mtkport.Progress) (*Report, error) {
@@ -151,7 +150,7 @@ func (x *extraction) files() error {
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
-			w := fileWriter{x: x, sum: crc32.New(castagnoli)}
+			w := fileWriter{x: x, buf: make([]byte, 1<<18)}
 			defer w.close()
 			for j := range next {
 				if errs[i] = w.write(j); errs[i] != nil {
@@ -174,14 +173,11 @@ feed:
 	return errors.Join(append(errs, x.ctx.Err())...)
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // fileWriter writes files one after the other; it keeps the last directory open.
 type fileWriter struct {
 	x   *extraction
 	dir *os.Root
 	at  string
-	sum hash.Hash32
 	buf []byte
 }
 
@@ -235,53 +231,52 @@ func (w *fileWriter) fill(f *os.File, c tree.Content) (n int64, lost, err error)
 	if lost != nil {
 		return 0, lost, nil
 	}
-	w.sum.Reset()
-	out := &diskWriter{f: f, sum: w.sum}
+	out := &diskWriter{f: f, buf: w.buf}
 	if err := tree.CopyPieces(w.x.ctx, out, ps, 1, w.x.task); err != nil {
 		if out.err != nil || w.x.ctx.Err() != nil {
 			return 0, nil, err
 		}
 		return 0, err, nil
 	}
-	if err := f.Truncate(c.Size()); err != nil {
-		return 0, nil, err
+	if out.end < c.Size() { // it ends in a hole
+		return out.n, nil, f.Truncate(c.Size())
 	}
-	return out.n, nil, w.check(f, ps, w.sum.Sum32())
+	return out.n, nil, nil
 }
 
-// diskWriter sums what goes to disk and tells faults of the disk from those of
-// the image.
+// diskWriter reads back what it has written while the processor still has it at
+// hand, and tells faults of the disk from those of the image.
 type diskWriter struct {
 	f   *os.File
-	sum hash.Hash32
-	n   int64
+	buf []byte
+	n   int64 // bytes written
+	end int64 // of the file
 	err error
 }
 
 // WriteAt implements io.WriterAt.
 func (d *diskWriter) WriteAt(p []byte, off int64) (int, error) {
-	d.sum.Write(p)
-	d.n += int64(len(p))
-	n, err := d.f.WriteAt(p, off)
-	if err != nil {
-		d.err = err
+	for done := 0; done < len(p); {
+		part := p[done:min(len(p), done+len(d.buf))]
+		if d.err = d.write(part, off+int64(done)); d.err != nil {
+			return done, d.err
+		}
+		done += len(part)
 	}
-	return n, err
+	d.n, d.end = d.n+int64(len(p)), max(d.end, off+int64(len(p)))
+	return len(p), nil
 }
 
-// check reads the data back and compares its checksum.
-func (w *fileWriter) check(f *os.File, ps []tree.Piece, want uint32) error {
-	if w.buf == nil {
-		w.buf = make([]byte, 1<<18)
+func (d *diskWriter) write(p []byte, off int64) error {
+	if _, err := d.f.WriteAt(p, off); err != nil {
+		return err
 	}
-	w.sum.Reset()
-	for _, p := range ps {
-		if _, err := io.CopyBuffer(struct{ io.Writer }{w.sum}, io.NewSectionReader(f, p.Off, p.Len), w.buf); err != nil {
-			return err
-		}
+	back := d.buf[:len(p)]
+	if _, err := d.f.ReadAt(back, off); err != nil && err != io.EOF {
+		return err
 	}
-	if got := w.sum.Sum32(); got != want {
-		return fmt.Errorf("%s: read back, its checksum is %08x, written was %08x: the disk is not to be trusted", f.Name(), got, want)
+	if !bytes.Equal(p, back) {
+		return fmt.Errorf("%s: read back at 0x%x, it is not what was written: the disk is not to be trusted", d.f.Name(), off)
 	}
 	return nil
 }
