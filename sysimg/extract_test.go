@@ -125,9 +125,12 @@ func same(t *testing.T, a, b *tree.Tree) {
 }
 
 func TestExtractBuild(t *testing.T) {
-	tr := sample(t)
 	for _, to := range Formats() {
 		t.Run(to, func(t *testing.T) {
+			tr := sample(t)
+			if to == "tar" { // holds no sockets
+				_ = tr.Remove("sock")
+			}
 			m := writeImage(t, tr, Options{To: to, Size: 16 << 20})
 			same(t, tr, m.Tree)
 			out := filepath.Join(t.TempDir(), "out")

@@ -134,6 +134,7 @@ func containers() []container {
 		{"sparse", func(b []byte, _ io.ReaderAt, _ int64) bool { return sparse.Is(b) }, openSparse, writeSparse},
 		{"ext4", func(b []byte, _ io.ReaderAt, _ int64) bool { return ext4.Is(b) }, openExt4, writeExt4},
 	}
+	list = append(list, container{"tar", isTar, openTar, writeTar}, container{"zip", isZip, openZip, nil})
 	return append(list, moreContainers()...)
 }
 

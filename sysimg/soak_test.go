@@ -74,6 +74,7 @@ func soakImages(t testing.TB) map[string][]byte {
 			t.Fatal(err)
 		}
 	}
+	_ = tr.Remove("sock") // tar holds no sockets
 	for _, to := range Formats() {
 		name := filepath.Join(os.TempDir(), "mtkport-soak-"+to+strconv.Itoa(os.Getpid()))
 		err := mtkport.WriteFile(name, 0o644, func(w io.Writer) error {
