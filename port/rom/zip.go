@@ -51,7 +51,7 @@ func openZip(r io.ReaderAt, size int64, name string) (*archive, error) {
 	total := uint64(0)
 	for _, f := range z.File {
 		clean := strings.TrimSuffix(strings.ReplaceAll(f.Name, `\`, "/"), "/")
-		if !fs.ValidPath(clean) || strings.Contains(clean, "\x00") {
+		if !fs.ValidPath(clean) || clean == "." || strings.Contains(clean, "\x00") {
 			return nil, a.fault("entry", fmt.Sprintf("%q", f.Name), "a path inside the package")
 		}
 		if strings.HasSuffix(f.Name, "/") {
@@ -139,6 +139,9 @@ type zipContent struct {
 	pos  int64
 	head [4]byte // what the stream began with, so that a look at a magic number costs no restart
 	got  int
+
+	passed   []byte // what a reader jumped over and another will ask for
+	passedAt int64
 }
 
 // Size implements tree.Content.
@@ -183,16 +186,21 @@ func (c *zipContent) deflated(p []byte, off int64) (int, error) {
 	if end := off + int64(len(p)); end <= int64(c.got) {
 		return copy(p, c.head[off:end]), nil
 	}
+	if c.passed != nil && off >= c.passedAt && off+int64(len(p)) <= c.passedAt+int64(len(c.passed)) {
+		n := copy(p, c.passed[off-c.passedAt:])
+		if off+int64(n) == c.passedAt+int64(len(c.passed)) {
+			c.passed = nil
+		}
+		return n, nil
+	}
 	if c.r == nil || off < c.pos {
 		if err := c.restart(); err != nil {
 			return 0, err
 		}
 	}
 	if off > c.pos {
-		n, err := io.CopyN(io.Discard, c.r, off-c.pos)
-		c.pos += n
-		if err != nil {
-			return 0, c.damage(err)
+		if err := c.skip(off - c.pos); err != nil {
+			return 0, err
 		}
 	}
 	n, err := io.ReadFull(c.r, p)
@@ -213,6 +221,28 @@ func (c *zipContent) deflated(p []byte, off int64) (int, error) {
 		return n, err
 	}
 	return n, nil
+}
+
+// maxPassed is how much of what a reader jumps over is kept, in bytes: several
+// workers that copy one file come a few units out of order.
+const maxPassed = 8 << 20
+
+// skip goes n bytes on.
+func (c *zipContent) skip(n int64) error {
+	var err error
+	if n <= maxPassed && c.passed == nil {
+		b := make([]byte, n)
+		if _, err = io.ReadFull(c.r, b); err == nil {
+			c.passed, c.passedAt = b, c.pos
+		}
+	} else {
+		_, err = io.CopyN(io.Discard, c.r, n)
+	}
+	if err != nil {
+		return c.damage(err)
+	}
+	c.pos += n
+	return nil
 }
 
 func (c *zipContent) restart() error {
