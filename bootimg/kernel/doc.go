@@ -5,8 +5,8 @@
 //
 //	k, err := kernel.Open(f, size)
 //	fmt.Println(k.Version(), k.SoC().Name)
-//	for _, s := range k.Symbols().List {
-//		fmt.Println(s.Addr, s.Name)
+//	for _, d := range k.Drivers(kernel.Builtin()).List {
+//		fmt.Println(d.Kind, d.Name, d.ID, d.State)
 //	}
 //
 // # What it opens

@@ -222,7 +222,7 @@ func (k *Kernel) findBase() {
 		return
 	}
 	syms := k.Symbols()
-	if s, ok := syms.Lookup("linux_banner"); ok {
+	if s, ok := syms.first("linux_banner"); ok {
 		base := s.Addr - uint32(k.banner.Off)
 		if base&0xfff == 0 && base != k.image.base {
 			k.note("kernel-base", "kernel is linked to an unusual address", k.banner.Off, fmt.Sprintf("0x%08x", base))

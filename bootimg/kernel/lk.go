@@ -130,16 +130,31 @@ func lkDrivers(v *view) *Drivers {
 	// a panel is in the list of panels: other structures look alike
 	heads = withRest(v, v.pointerList(heads), nil)
 	d := &Drivers{Source: "lk", Kernel: lkIdent(v)}
+	told := lkTells(v, len(heads))
 	for i, h := range heads {
 		name, _ := v.text(v.word(h), lcmNameMax)
 		ev := table(h, "LCM_DRIVER in lk at 0x%08x", v.base)
 		if len(heads) > 1 {
 			ev.Value += fmt.Sprintf(", place %d in the list", i+1)
 		}
-		d.List = append(d.List, Driver{Kind: LCM, Name: name, State: Compiled, Evidence: []Evidence{ev}})
+		d.List = append(d.List, Driver{Kind: LCM, Name: name, State: Compiled, Evidence: append([]Evidence{ev}, told...)})
 	}
 	d.finish([]Kind{LCM})
 	return d
+}
+
+// lkTells says how lk hands the panel over: it tries its list in order and puts
+// the index and the name of the one that answers on the kernel's command line.
+// With one panel there is nothing to choose.
+func lkTells(v *view, panels int) []Evidence {
+	var out []Evidence
+	if at := bytes.Index(v.data, []byte("lcm=%")); at >= 0 {
+		out = append(out, Evidence{FromString, int64(at), "told to the kernel as " + printable(v.data, at, 32)})
+	}
+	if panels == 1 {
+		out = append(out, Evidence{FromTable, -1, "the only panel: this one is handed over"})
+	}
+	return out
 }
 
 // lkFields is how many words behind the name are looked at, and lkMinFuncs how

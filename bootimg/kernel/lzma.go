@@ -188,30 +188,49 @@ func (d *lzma) tree(p []uint16) uint32 {
 // reverse decodes bits bits from a tree, lowest bit first. p[m] of the tree is
 // at p[off+m].
 func (d *lzma) reverse(p []uint16, off int, bits uint32) uint32 {
+	rng, code, pos, in := d.rng, d.code, d.pos, d.in
 	m, sym := 1, uint32(0)
 	for i := range bits {
-		b := d.bit(&p[off+m])
-		m = m<<1 | int(b)
-		sym |= b << i
+		q := &p[off+m]
+		bound := rng >> 11 * uint32(*q)
+		if code < bound {
+			rng = bound
+			*q += (1<<11 - *q) >> lzmaMoveBits
+			m <<= 1
+		} else {
+			rng -= bound
+			code -= bound
+			*q -= *q >> lzmaMoveBits
+			m = m<<1 | 1
+			sym |= 1 << i
+		}
+		if rng < 1<<24 {
+			rng <<= 8
+			code = code<<8 | uint32(in[pos])
+			pos++
+		}
 	}
+	d.rng, d.code, d.pos = rng, code, pos
 	return sym
 }
 
 // direct decodes n bits of even odds.
 func (d *lzma) direct(n uint32) uint32 {
+	rng, code, pos, in := d.rng, d.code, d.pos, d.in
 	var v uint32
 	for range n {
-		d.rng >>= 1
-		d.code -= d.rng
-		t := 0 - d.code>>31
-		d.code += d.rng & t
+		rng >>= 1
+		code -= rng
+		t := 0 - code>>31
+		code += rng & t
 		v = v<<1 + t + 1
-		if d.rng < 1<<24 {
-			d.rng <<= 8
-			d.code = d.code<<8 | uint32(d.in[d.pos])
-			d.pos++
+		if rng < 1<<24 {
+			rng <<= 8
+			code = code<<8 | uint32(in[pos])
+			pos++
 		}
 	}
+	d.rng, d.code, d.pos = rng, code, pos
 	return v
 }
 

@@ -305,7 +305,7 @@ func (f *finder) findNamed() {
 // findString looks for the rule's text and reads the string around it.
 func (f *finder) findString(r *stringRule) {
 	seen := map[string]bool{}
-	for at := 0; ; {
+	for at := f.k.stringsFrom(); ; {
 		n := bytes.Index(f.v.data[at:], []byte(r.Text))
 		if n < 0 {
 			return

@@ -20,7 +20,14 @@ type SoCCount struct {
 }
 
 // SoC counts the chip names in the kernel.
-func (k *Kernel) SoC() SoC { return countSoC(k.image.data) }
+func (k *Kernel) SoC() SoC { return countSoC(k.image.data[k.stringsFrom():]) }
+
+// stringsFrom is the offset behind which the kernel's strings lie. The banner
+// is in the first object that the linker lays into the read-only data.
+func (k *Kernel) stringsFrom() int {
+	const before = 1 << 16
+	return max(0, int(k.banner.Off)-before)
+}
 
 // minSoCCount is what a kernel's own chip shows at least.
 const minSoCCount = 5

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"strings"
 	"sync"
 
 	"mtkport"
@@ -77,6 +76,16 @@ func (s *Symbols) Lookup(name string) (Symbol, bool) {
 	return s.List[i], true
 }
 
+// first finds one symbol without making the index of [Symbols.Lookup].
+func (s *Symbols) first(name string) (Symbol, bool) {
+	for _, x := range s.List {
+		if x.Name == name {
+			return x, true
+		}
+	}
+	return Symbol{}, false
+}
+
 // At returns the symbol that addr lies in or behind, preferring a function.
 func (s *Symbols) At(addr uint32) (Symbol, bool) {
 	i := sort.Search(len(s.List), func(i int) bool { return s.List[i].Addr > addr })
@@ -102,15 +111,4 @@ func (s *Symbols) WriteNM(w io.Writer) error {
 		fmt.Fprintf(b, "%08x %c %s\n", x.Addr, x.Type, x.Name)
 	}
 	return b.Flush()
-}
-
-// count counts the symbols whose name holds part, in any case.
-func (s *Symbols) count(part string) int {
-	n := 0
-	for _, x := range s.List {
-		if strings.Contains(x.Name, part) {
-			n++
-		}
-	}
-	return n
 }
