@@ -124,12 +124,3 @@ func (g *geometry) copies(n int64) int64 {
 
 // overhead is how many blocks a group's own tables take, at its start.
 func (g *geometry) overhead(n int64) int64 { return g.copies(n) + 2 + g.itable }
-
-// room is how many blocks are left for contents.
-func (g *geometry) room() int64 {
-	n := g.blocks - g.first
-	for i := range g.groups {
-		n -= g.overhead(i)
-	}
-	return n
-}

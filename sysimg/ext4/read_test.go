@@ -13,62 +13,9 @@ import (
 	"testing"
 
 	"mtkport/sysimg/tree"
-	"mtkport/sysimg/tree/treetest"
 
 	oracle "github.com/masahiro331/go-ext4-filesystem/ext4"
 )
-
-// features are mke2fs's options for each kind of image that a reader meets.
-var features = map[string][]string{
-	"android":       {"-O", "^64bit,^metadata_csum,^flex_bg,^dir_index,^huge_file,^dir_nlink,^extra_isize,uninit_bg,^has_journal"},
-	"default":       nil,
-	"metadata_csum": {"-O", "metadata_csum,^64bit"},
-	"inline_data":   {"-O", "inline_data"},
-	"pointers":      {"-O", "^extent,^64bit,^metadata_csum"},
-	"1k":            {"-b", "1024", "-O", "^metadata_csum"},
-	"ext2":          {"-I", "128", "-O", "none,ext_attr,filetype,sparse_super,large_file"},
-	"csum_seed":     {"-O", "metadata_csum_seed"},
-	"sparse_super2": {"-O", "sparse_super2"},
-	"meta_bg":       {"-O", "meta_bg,^resize_inode"},
-	"ea_inode":      {"-O", "ea_inode"},
-}
-
-// TestReadPeers reads what mke2fs -d makes of a folder.
-func TestReadPeers(t *testing.T) {
-	dir := t.TempDir()
-	tr := smallTree(11)
-	treetest.Plant(t, tr, dir)
-	for name, args := range features {
-		t.Run(name, func(t *testing.T) {
-			img := filepath.Join(t.TempDir(), "a.img")
-			src := dir
-			if name == "ext2" || name == "1k" { // no room there for large attributes
-				src = t.TempDir()
-				small := smallTree(11)
-				for _, p := range []string{"etc/xattr", "etc/xattr2", "etc/xattr3"} {
-					n, _ := small.Lookup(p)
-					n.Xattrs = nil
-				}
-				treetest.Plant(t, small, src)
-			}
-			mke2fs(t, img, append([]string{"-d", src}, args...)...)
-			f := openImage(t, img)
-			for _, p := range f.Problems() {
-				t.Errorf("%+v", p)
-			}
-			if found, err := f.Check(); err != nil || len(found) > 0 {
-				t.Errorf("%v %v", found, err)
-			}
-			if name != "inline_data" { // mke2fs rounds the length of files that end in a hole there
-				sameAsFolder(t, f.Tree(), src)
-			}
-			_ = exec.Command("e2fsck", "-fyD", img).Run() // makes hashed directories; its exit code says that it did
-			for _, d := range diff(f.Tree(), openImage(t, img).Tree()) {
-				t.Error("after e2fsck -D:", d)
-			}
-		})
-	}
-}
 
 // TestWriteOracle reads our images with somebody else's reader.
 func TestWriteOracle(t *testing.T) {

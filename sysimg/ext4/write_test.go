@@ -165,3 +165,11 @@ func TestBigRewrite(t *testing.T) {
 		})
 	}
 }
+
+// TestLabelUUID: this UUID is on every device whose image make_ext4fs built
+// without a label.
+func TestLabelUUID(t *testing.T) {
+	if got := Android(0, "").UUID.String(); got != "57f8f4bc-abf4-655f-bf67-946fc0f9f25b" {
+		t.Error(got)
+	}
+}

@@ -2,9 +2,9 @@ package ext4
 
 import (
 	"bytes"
-	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -12,39 +12,10 @@ import (
 	"testing"
 
 	"mtkport/sysimg/tree"
+	"mtkport/sysimg/tree/treetest"
 
 	"github.com/pkg/xattr"
 )
-
-func openImage(t *testing.T, name string) *FS {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := Open(f, st.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
-}
-
-func readAll(t *testing.T, n *tree.Node) []byte {
-	t.Helper()
-	if n.Data == nil {
-		return nil
-	}
-	b := make([]byte, n.Data.Size())
-	if err := tree.ReadFull(n.Data, b, 0); err != nil && len(b) > 0 {
-		t.Error(err)
-	}
-	return b
-}
 
 // sameAsFolder compares a tree with the folder that it was made from.
 func sameAsFolder(t *testing.T, tr *tree.Tree, dir string) {
@@ -149,4 +120,54 @@ func TestBigImages(t *testing.T) {
 	}
 }
 
-var _ io.ReaderAt = (*content)(nil)
+// features are mke2fs's options for each kind of image that a reader meets.
+var features = map[string][]string{
+	"android":       {"-O", "^64bit,^metadata_csum,^flex_bg,^dir_index,^huge_file,^dir_nlink,^extra_isize,uninit_bg,^has_journal"},
+	"default":       nil,
+	"metadata_csum": {"-O", "metadata_csum,^64bit"},
+	"inline_data":   {"-O", "inline_data"},
+	"pointers":      {"-O", "^extent,^64bit,^metadata_csum"},
+	"1k":            {"-b", "1024", "-O", "^metadata_csum"},
+	"ext2":          {"-I", "128", "-O", "none,ext_attr,filetype,sparse_super,large_file"},
+	"csum_seed":     {"-O", "metadata_csum_seed"},
+	"sparse_super2": {"-O", "sparse_super2"},
+	"meta_bg":       {"-O", "meta_bg,^resize_inode"},
+	"ea_inode":      {"-O", "ea_inode"},
+}
+
+// TestReadPeers reads what mke2fs -d makes of a folder.
+func TestReadPeers(t *testing.T) {
+	dir := t.TempDir()
+	tr := smallTree(11)
+	treetest.Plant(t, tr, dir)
+	for name, args := range features {
+		t.Run(name, func(t *testing.T) {
+			img := filepath.Join(t.TempDir(), "a.img")
+			src := dir
+			if name == "ext2" || name == "1k" { // no room there for large attributes
+				src = t.TempDir()
+				small := smallTree(11)
+				for _, p := range []string{"etc/xattr", "etc/xattr2", "etc/xattr3"} {
+					n, _ := small.Lookup(p)
+					n.Xattrs = nil
+				}
+				treetest.Plant(t, small, src)
+			}
+			mke2fs(t, img, append([]string{"-d", src}, args...)...)
+			f := openImage(t, img)
+			for _, p := range f.Problems() {
+				t.Errorf("%+v", p)
+			}
+			if found, err := f.Check(); err != nil || len(found) > 0 {
+				t.Errorf("%v %v", found, err)
+			}
+			if name != "inline_data" { // mke2fs rounds the length of files that end in a hole there
+				sameAsFolder(t, f.Tree(), src)
+			}
+			_ = exec.Command("e2fsck", "-fyD", img).Run() // makes hashed directories; its exit code says that it did
+			for _, d := range diff(f.Tree(), openImage(t, img).Tree()) {
+				t.Error("after e2fsck -D:", d)
+			}
+		})
+	}
+}
