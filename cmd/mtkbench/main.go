@@ -28,10 +28,21 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := bench(ctx, os.Args[1:]); err != nil {
+	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "mtkbench: error:", err)
 		os.Exit(1)
 	}
+}
+
+// run also knows two measuring tools for the rows of group flash.
+func run(ctx context.Context, argv []string) error {
+	switch {
+	case len(argv) > 0 && argv[0] == "raw-pty":
+		return rawMain(argv[1:])
+	case len(argv) > 0 && argv[0] == "wire-write":
+		return wireWrite(ctx, argv[1:])
+	}
+	return bench(ctx, argv)
 }
 
 func bench(ctx context.Context, argv []string) error {

@@ -4,7 +4,7 @@ import "slices"
 
 // rows lists every comparison, group by group.
 func rows() []row {
-	return slices.Concat(bootRows(), systemRows())
+	return slices.Concat(bootRows(), systemRows(), flashRows())
 }
 
 func bootRows() []row {

@@ -120,14 +120,15 @@ func (a *Agent) packets(ctx context.Context, op, region string, off, n int64, ou
 	for done < n {
 		b := out.buffer(int(min(n-done, Packet)))
 		var tail [2]byte
-		if err := a.link.ReadFull(ctx, b, a.t.Flash); err != nil {
+		var sum uint16
+		if err := a.link.ReadEach(ctx, b, a.t.Flash, func(p []byte) { sum += Sum(p) }); err != nil {
 			return done, fmt.Errorf("%s %s 0x%x: %w", op, region, off+done, err)
 		}
 		if err := a.recv(ctx, op, tail[:]); err != nil {
 			return done, err
 		}
 		// The sum is compared before the ack, so that a refusal stops the agent here.
-		if got, want := binary.BigEndian.Uint16(tail[:]), Sum(b); got != want {
+		if got, want := binary.BigEndian.Uint16(tail[:]), sum; got != want {
 			return done, errors.Join(&sumError{region, off + done, got, want}, a.send(ctx, op, Nack))
 		}
 		if err := a.send(ctx, op, Ack); err != nil {

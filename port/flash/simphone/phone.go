@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
 
+	"mtkport/port/flash/da"
 	"mtkport/port/flash/usb"
 )
 
@@ -52,6 +52,7 @@ type Phone struct {
 	running bool // an agent is up
 	fast    bool // at high speed
 	part    byte
+	sum     uint16 // of what fill read last
 	owed    time.Duration
 }
 
@@ -193,8 +194,19 @@ func (ph *Phone) recv(what string, b []byte) (int, error) {
 	return n, err
 }
 
+// fill reads the whole of b and sums it as it comes.
 func (ph *Phone) fill(b []byte) (int, error) {
-	return io.ReadFull(ph.conn, b)
+	n := 0
+	ph.sum = 0
+	for n < len(b) {
+		k, err := ph.conn.Read(b[n:])
+		ph.sum += da.Sum(b[n : n+k])
+		n += k
+		if err != nil && n < len(b) {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // idle sets how long the host may think; a dead host is noticed by the transport.

@@ -231,6 +231,7 @@ func (ph *Phone) takePackets(what, region string, at, n, packet int64) error {
 			return nil // the host gave up
 		}
 		got, err := ph.recv(what+" data", b[:k])
+		want := ph.sum
 		if err != nil {
 			return errors.Join(err, ph.torn(region, b[:got], at))
 		}
@@ -238,7 +239,7 @@ func (ph *Phone) takePackets(what, region string, at, n, packet int64) error {
 		if err != nil {
 			return errors.Join(err, ph.torn(region, b[:k/2], at))
 		}
-		if sum != da.Sum(b[:k]) {
+		if sum != want {
 			return ph.refuse(what, codeSum)
 		}
 		if err := ph.commit(region, b[:k], at); err != nil {

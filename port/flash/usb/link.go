@@ -62,7 +62,13 @@ var past = time.Unix(1, 0)
 // ReadFull fills b. It fails with ErrTimeout when no byte came for the time
 // idle (not: when the whole took longer), ErrGone, or the error of ctx.
 func (l *Link) ReadFull(ctx context.Context, b []byte, idle time.Duration) error {
-	n, err := l.read(ctx, b, len(b), idle)
+	return l.ReadEach(ctx, b, idle, nil)
+}
+
+// ReadEach is ReadFull that shows each piece as it comes, so that it can be
+// summed while the rest is under way; each may be nil.
+func (l *Link) ReadEach(ctx context.Context, b []byte, idle time.Duration, each func([]byte)) error {
+	n, err := l.read(ctx, b, len(b), idle, each)
 	if err != nil && n > 0 {
 		return fmt.Errorf("after %d of %d bytes: %w", n, len(b), err)
 	}
@@ -71,24 +77,32 @@ func (l *Link) ReadFull(ctx context.Context, b []byte, idle time.Duration) error
 
 // ReadSome reads at least one byte, at most len(b).
 func (l *Link) ReadSome(ctx context.Context, b []byte, idle time.Duration) (int, error) {
-	return l.read(ctx, b, 1, idle)
+	return l.read(ctx, b, 1, idle, nil)
 }
 
-func (l *Link) read(ctx context.Context, b []byte, least int, idle time.Duration) (int, error) {
+func (l *Link) read(ctx context.Context, b []byte, least int, idle time.Duration, each func([]byte)) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetReadDeadline(past) })
 	defer stop()
 	n := 0
+	var set time.Time
 	for n < least {
-		if err := l.conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
-			return n, l.fault(ctx, err)
-		}
-		if err := ctx.Err(); err != nil { // the deadline above may have undone the one of ctx
-			return n, err
+		// Pieces are small; the deadline is moved only when it has aged.
+		if now := time.Now(); now.Sub(set) > idle/16 {
+			set = now
+			if err := l.conn.SetReadDeadline(now.Add(idle)); err != nil {
+				return n, l.fault(ctx, err)
+			}
+			if err := ctx.Err(); err != nil { // the deadline above may have undone the one of ctx
+				return n, err
+			}
 		}
 		k, err := l.conn.Read(b[n:])
+		if each != nil {
+			each(b[n : n+k])
+		}
 		n += k
 		l.in += int64(k)
 		if err != nil && n < least {

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+func rawMain([]string) error { return errors.New("pseudo-terminals are measured on Linux only") }
