@@ -25,5 +25,5 @@ func ExampleLay() {
 		panic(err)
 	}
 	fmt.Println(p.Size(), n.Size(), p.Layout().Features(), p.Layout().UUID)
-	// Output: 8388608 20 [ext_attr resize_inode filetype extent sparse_super large_file uninit_bg] 534c59da-eb9b-bc58-85c5-cedf76546f7a
+	// Output: 8388608 20 [ext_attr resize_inode filetype extent sparse_super large_file uninit_bg] da594c53-9beb-f85c-85c5-cedf76546f7a
 }

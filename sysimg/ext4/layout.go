@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -84,11 +85,14 @@ func AndroidJournal(size int64, label string) Layout {
 	return l
 }
 
-// labelUUID is make_ext4fs's: SHA-1 of a name space and the label, version 5
-// written into the little-endian time_hi field.
+// labelUUID is make_ext4fs's: SHA-1 of a name space and the label, its first
+// three fields in the other byte order, version 5.
 func labelUUID(label string) (u UUID) {
 	sum := sha1.Sum([]byte("extandroid/make_ext4fs" + label))
 	copy(u[:], sum[:])
+	slices.Reverse(u[:4])
+	slices.Reverse(u[4:6])
+	slices.Reverse(u[6:8])
 	u[7] = u[7]&0x0F | 0x50
 	u[8] = u[8]&0x3F | 0x80
 	return u
