@@ -133,7 +133,7 @@ func TestRealPorts(t *testing.T) {
 		{"Coolpad: the donor's", get("coolpad-8297-coron", "donor-files.txt"), Drivers, []Take{Donor, Merge}, 0.98},
 		{"Walton: blobs", get("walton-f3i-blobs", "target-files.txt"), Drivers, []Take{Target}, 0.40},
 		{"Advan: blobs", get("advan-mt6572-blobs", "target-files.txt"), Drivers, []Take{Target}, 0.80},
-		{"Coolpad look: kept", get("coolpad-8297-coron", "target-files.txt"), Look, []Take{Target}, 0.90},
+		{"Coolpad look: kept", get("coolpad-8297-coron", "target-files.txt"), Look, []Take{Target}, 0.92},
 		{"Coolpad look: the donor's", get("coolpad-8297-coron", "donor-files.txt"), Look, []Take{Donor, Merge}, 0.90},
 		{"Coolpad look: merged", get("coolpad-8297-coron", "merged-files.txt"), Look, []Take{Donor, Merge}, 1},
 		{"Coolpad look: dropped", get("coolpad-8297-coron", "dropped-target-files.txt"), Look, []Take{Donor, Merge, Drop}, 0.95},
