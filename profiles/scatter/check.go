@@ -169,6 +169,7 @@ func checkPlaces(l *Layout) (out []mtkport.Finding) {
 				f := l.finding("overlap", mtkport.Blocker, i, "linear_start_addr", fmt.Sprintf("%s overlaps %s", p.span(), q.span()))
 				f.Evidence = append(f.Evidence, l.finding("", 0, j, "linear_start_addr", "").Evidence...)
 				out = append(out, with(f, "writing one destroys the other", "take the layout from the phone itself"))
+				break // one partner proves it; a file of a thousand copies must not fill the memory
 			}
 		}
 	}

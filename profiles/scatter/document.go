@@ -9,6 +9,7 @@ import (
 // can change while every other byte stays.
 type document struct {
 	lines [][]byte
+	start []int64           // offset of each line
 	info  map[string]slot   // the general section
 	parts []map[string]slot // beside Layout.Partitions
 }
@@ -19,10 +20,10 @@ type slot struct{ line, start, end int }
 
 func newDocument(b []byte) *document {
 	d := &document{info: map[string]slot{}}
-	for len(b) > 0 {
+	for at := int64(0); len(b) > 0; {
 		n := lineLen(b)
-		d.lines = append(d.lines, bytes.Clone(b[:n]))
-		b = b[n:]
+		d.lines, d.start = append(d.lines, bytes.Clone(b[:n])), append(d.start, at)
+		b, at = b[n:], at+int64(n)
 	}
 	return d
 }
@@ -41,14 +42,8 @@ func (d *document) bytes() []byte { return bytes.Join(d.lines, nil) }
 
 func (d *document) text(s slot) string { return string(d.lines[s.line][s.start:s.end]) }
 
-// offset is the byte offset of a slot in the file as it is now.
-func (d *document) offset(s slot) int64 {
-	n := int64(s.start)
-	for _, l := range d.lines[:s.line] {
-		n += int64(len(l))
-	}
-	return n
-}
+// offset is the byte offset of a slot in the file as it was read.
+func (d *document) offset(s slot) int64 { return d.start[s.line] + int64(s.start) }
 
 func (d *document) lineOffset(line int) int64 { return d.offset(slot{line: line}) }
 

@@ -280,6 +280,24 @@ func TestEveryCheck(t *testing.T) {
 	}
 }
 
+// TestManyOverlaps: as many partitions as are read, all in one place.
+func TestManyOverlaps(t *testing.T) {
+	one := "- partition_index: SYS0\n  partition_name: X\n  linear_start_addr: 0x0\n  partition_size: 0x1000\n"
+	l, err := Parse([]byte(strings.Repeat(one, MaxPartitions)), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, c := range codesOf(Check(l)) {
+		if c == "overlap" {
+			n++
+		}
+	}
+	if n != MaxPartitions-1 {
+		t.Errorf("%d overlaps", n)
+	}
+}
+
 func ExampleParse() {
 	text := "PRELOADER 0x0\n{\n}\nMBR 0x600000\n{\n}\n__NODL_NVRAM 0xa00000\n{\n}\nANDROID 0x2000000\n{\n}\n"
 	l, err := Parse([]byte(text), "MT6589_Android_scatter_emmc.txt")
