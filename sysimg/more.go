@@ -1,12 +1,14 @@
 package sysimg
 
 import (
+	"cmp"
 	"context"
 	"io"
 
 	"mtkport"
 	"mtkport/sysimg/tree"
 	"mtkport/sysimg/ubifs"
+	"mtkport/sysimg/ubifs/ubi"
 	"mtkport/sysimg/yaffs2"
 )
 
@@ -14,6 +16,44 @@ import (
 type More struct {
 	UBIFS  *ubifs.Layout  `json:"ubifs,omitempty"`
 	YAFFS2 *yaffs2.Layout `json:"yaffs2,omitempty"`
+}
+
+// NAND says what of a flash shall be otherwise than in the layout. Sizes in
+// bytes; what is zero or nil stays.
+type NAND struct {
+	Page        int                // 2048, 4096
+	PEB         int                // eraseblock
+	Compression *ubifs.Compression // of UBIFS
+	Tags        *yaffs2.Tags       // placement, of YAFFS2
+}
+
+// ubifs changes a layout. Another geometry makes another file system: sizes that
+// were counted in the old one are chosen anew.
+func (n NAND) ubifs(l *ubifs.Layout) {
+	if n.Compression != nil {
+		l.Compression = *n.Compression
+	}
+	if n.Page == 0 && n.PEB == 0 {
+		return
+	}
+	page := cmp.Or(n.Page, l.MinIO, 2048)
+	peb := cmp.Or(n.PEB, 64*page)
+	fresh := ubifs.Layout{MinIO: page, LEBSize: peb - 2*page, Compression: l.Compression, SpaceFixup: l.SpaceFixup}
+	if v := l.UBI; v != nil {
+		g := ubi.Geometry{PEBSize: peb, VIDOffset: page, DataOffset: 2 * page, ImageSeq: v.ImageSeq}
+		fresh.UBI = &ubifs.Volume{Geometry: g, ID: v.ID, Name: v.Name, Autoresize: v.Autoresize}
+	}
+	*l = fresh
+}
+
+func (n NAND) yaffs2(l *yaffs2.Layout) {
+	if n.Page != 0 && n.Page != l.Page {
+		l.Page, l.Spare = n.Page, n.Page/32
+	}
+	if n.Tags != nil {
+		l.Tags = *n.Tags
+		l.ECC = l.ECC && l.Tags != yaffs2.TagsInFDM // which have no room for it
+	}
 }
 
 // moreContainers lists the containers besides sparse and ext4.
@@ -64,6 +104,7 @@ func (o Options) ubifsLayout() ubifs.Layout {
 	case o.Like != nil && o.Like.Layout.UBIFS != nil:
 		l = *o.Like.Layout.UBIFS
 	}
+	o.NAND.ubifs(&l)
 	switch {
 	case o.To == "ubifs":
 		l.UBI = nil
@@ -101,6 +142,7 @@ func writeYAFFS2(ctx context.Context, w Output, t *tree.Tree, opt Options) error
 	case opt.Like != nil && opt.Like.Layout.YAFFS2 != nil:
 		l = *opt.Like.Layout.YAFFS2
 	}
+	opt.NAND.yaffs2(&l)
 	task := mtkport.Begin(opt.Progress, "write yaffs2 image", t.Bytes())
 	err := yaffs2.Write(ctx, mtkport.CountWriter(w, task), t, l)
 	task.Done(err)

@@ -30,6 +30,7 @@ type Options struct {
 	Smallest bool   // as small as possible, whatever Like's size
 	Label    string // volume label; empty: that of Like
 	DontCare bool   // sparse: leave free blocks out instead of writing zeros
+	NAND     NAND   // ubi, ubifs, yaffs2: what shall be otherwise than in the layout
 	Progress mtkport.Progress
 }
 

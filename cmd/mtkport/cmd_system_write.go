@@ -43,18 +43,22 @@ func systemWriteCommands() []*cli.Command {
 }
 
 func writeFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		outFlag("image to write"),
 		&cli.StringFlag{Name: "to", Usage: "container: " + strings.Join(sysimg.Formats(), ", ") + " or sdat (convert)"},
 		&cli.StringFlag{Name: "size", Usage: "size of the file system: a number of bytes (k, M, G), or min for the smallest; by default as before"},
 		&cli.StringFlag{Name: "label", Usage: "volume label"},
 		&cli.BoolFlag{Name: "dont-care", Usage: "sparse: leave free blocks out instead of writing zeros (the phone keeps what was there)"},
-	}
+	}, nandFlags()...)
 }
 
 // writeOptions reads the flags of writeFlags.
 func writeOptions(c *cli.Context) (sysimg.Options, error) {
 	opt := sysimg.Options{To: c.String("to"), Label: c.String("label"), DontCare: c.Bool("dont-care"), Progress: envOf(c).roomProgress()}
+	var err error
+	if opt.NAND, err = nandOptions(c); err != nil {
+		return opt, err
+	}
 	switch s := c.String("size"); s {
 	case "":
 	case "min":
