@@ -107,9 +107,10 @@ func TestSoak(t *testing.T) {
 			var most uint64
 			for i := range n {
 				bad := damage(b, r)
-				start := time.Now()
-				readDamaged(bad)
-				took := time.Since(start)
+				took := timed(bad)
+				if took > 5*time.Second { // a busy machine is no hang
+					took = min(took, timed(bad))
+				}
 				worst = max(worst, took)
 				if i%50 == 0 {
 					var s runtime.MemStats
@@ -128,6 +129,12 @@ func TestSoak(t *testing.T) {
 			t.Logf("%d images of %d bytes: the slowest took %v, the heap grew to %d bytes", n, len(b), worst, most)
 		})
 	}
+}
+
+func timed(b []byte) time.Duration {
+	start := time.Now()
+	readDamaged(b)
+	return time.Since(start)
 }
 
 // extractDamaged extracts what it can and looks beside the folder.

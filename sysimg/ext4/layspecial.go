@@ -145,7 +145,7 @@ func (b *builder) groupTables(g int64) rawGroup {
 // bitmap has the first used bits set, and those past n.
 func bitmap(size, used, n int64) []byte {
 	b := make([]byte, size)
-	for i := range used {
+	for i := range min(used, 8*size) {
 		b[i/8] |= 1 << (i % 8)
 	}
 	for i := n; i < 8*size; i++ {

@@ -64,6 +64,8 @@ func (f *FS) patchable() error {
 		return no(fmt.Sprint(names(2, s.FeatureROCompat)))
 	case s.FeatureIncompat&^(incompatFiletype|incompatExtents|incompat64Bit|incompatFlexBG) != 0 || s.FeatureIncompat&incompatFiletype == 0:
 		return no(fmt.Sprint(names(1, s.FeatureIncompat)))
+	case s.groups > maxChecked || f.have < s.groups:
+		return no(fmt.Sprintf("%d groups", s.groups))
 	case s.RevLevel == 0:
 		return no("revision 0")
 	}
