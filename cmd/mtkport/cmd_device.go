@@ -33,7 +33,7 @@ func wireFlags(more ...cli.Flag) []cli.Flag {
 }
 
 func deviceCommand() *cli.Command {
-	layout := &cli.StringFlag{Name: "scatter", Usage: "the scatter of the ROM on the phone in `FILE` (default: the phone's own partition table)"}
+	layout := layoutFlagDef()
 	return &cli.Command{
 		Name:  "device",
 		Usage: "the phone on the cable: look, back up, restore, read",
@@ -57,6 +57,10 @@ func deviceCommand() *cli.Command {
 			{Name: "run", Usage: "upload a bare-metal image to memory and jump to it; flash is not touched", ArgsUsage: "FILE@ADDRESS", Flags: wireFlags(), Action: deviceRun},
 		},
 	}
+}
+
+func layoutFlagDef() cli.Flag {
+	return &cli.StringFlag{Name: "scatter", Usage: "the scatter of the ROM on the phone in `FILE` (default: the phone's own partition table)"}
 }
 
 func onlyFlag() cli.Flag {

@@ -121,8 +121,16 @@ func printPlan(e *env, p *flash.Plan) {
 	}
 	write, backup := p.Bytes()
 	e.printf("\nidentity, never written: %s\nalso left as they are:   %s\n", e.paint(green, strings.Join(id, " ")), strings.Join(keep, " "))
+	var reasons []string
+	why := map[string][]string{}
 	for _, l := range p.Left {
-		e.printf("not written: %s (%s)\n", l.Partition, l.Why)
+		if why[l.Why] == nil {
+			reasons = append(reasons, l.Why)
+		}
+		why[l.Why] = append(why[l.Why], l.Partition)
+	}
+	for _, r := range reasons {
+		e.printf("images left alone: %s (%s)\n", strings.Join(why[r], " "), r)
 	}
 	e.printf("to write: %s, to save first: %s, plan %s\n", size(write), size(backup), p.ID)
 }

@@ -18,14 +18,16 @@ func portCommand() *cli.Command {
 		Usage:     "carry a donor's ROM onto a target's: the main job",
 		ArgsUsage: "DONOR",
 		Description: "DONOR and TARGET are firmware folders, flashable zips, folders with boot.img and system.img, or single images.\n" +
+			"TARGET may be the word phone: the phone on the cable is backed up, the backup is the target, and the bundle is\n" +
+			"flashed after you have seen the plan.\n" +
 			"The bundle is a folder with boot.img, system.img, the target's scatter file, a manifest, the plan and a repair log.\n" +
 			"Identity and boot loader partitions are never in it. It appears whole or not at all.",
-		Flags: []cli.Flag{
+		Flags: wireFlags(append(sessionFlags(), []cli.Flag{
 			ontoFlag(),
 			&cli.StringFlag{Name: "o", Usage: "the `BUNDLE`, a new folder"},
 			&cli.StringFlag{Name: "plan", Usage: "carry out an edited plan from `FILE`"},
-			styleFlag(), rulesFlag(),
-		},
+			styleFlag(), rulesFlag(), layoutFlagDef(),
+		}...)...),
 		Action: runPort,
 	}
 }
@@ -36,6 +38,9 @@ func runPort(c *cli.Context) error {
 		return err
 	}
 	out := c.String("o")
+	if job.Target == phoneTarget {
+		return portPhone(c, job, out)
+	}
 	if out == "" {
 		return usageError{"port: no output: name a new folder with -o BUNDLE"}
 	}

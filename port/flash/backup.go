@@ -12,10 +12,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"mtkport"
 	"mtkport/profiles/identity"
+	"mtkport/profiles/scatter"
 )
 
 // Backup describes a folder of saved ranges. It is written last: a folder with
@@ -282,18 +284,50 @@ func writeJSON(name string, v any) error {
 	})
 }
 
-// finish writes the description, and the layout as a scatter beside it.
+// finish writes the description, and beside it the layout as a scatter whose
+// file names are those of the backup, so that the folder opens as a ROM.
 func (s *saver) finish(k Backup) error {
 	k.Schema, k.Items = 1, s.items
 	if k.Layout != "" {
-		name := k.LayoutF
-		if name == "" || filepath.Base(name) != name {
-			name = "MT6572_Android_scatter.txt"
+		text, err := s.scatter(k)
+		if err != nil {
+			return err
 		}
-		err := mtkport.WriteFile(filepath.Join(s.dir, name), 0o644, func(w io.Writer) error { _, err := io.WriteString(w, k.Layout); return err })
+		err = mtkport.WriteFile(filepath.Join(s.dir, scatterName(k.LayoutF)), 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
 		if err != nil {
 			return err
 		}
 	}
 	return writeJSON(filepath.Join(s.dir, BackupFile), k)
+}
+
+func scatterName(name string) string {
+	if name == "" || filepath.Base(name) != name || !strings.Contains(strings.ToLower(name), "scatter") {
+		return "MT6572_Android_scatter.txt"
+	}
+	return name
+}
+
+// scatter is the layout with this folder's file names, and only firmware marked
+// for download.
+func (s *saver) scatter(k Backup) ([]byte, error) {
+	l, err := scatter.Parse([]byte(k.Layout), scatterName(k.LayoutF))
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range s.items {
+		p := l.Find(it.Name)
+		if !it.Partition || p == nil || !p.HasFileName {
+			continue
+		}
+		if err := l.SetFile(it.Name, it.File); err != nil {
+			return nil, err
+		}
+		if on := it.Class == identity.Firmware && !p.Guarded; p.Download != on {
+			if err := l.SetDownload(it.Name, on); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return l.Bytes(), nil
 }

@@ -31,6 +31,30 @@ func Save(ctx context.Context, cfg Config, dir string, o BackupOptions) (*Backup
 		return nil, err
 	}
 	defer func() { _ = d.Close() }()
+	if old, _, err := OpenBackup(dir); err == nil && old != nil {
+		return nil, &mtkport.Error{File: dir, Off: mtkport.NoOffset, Found: "a complete backup", Want: "a new folder", Err: os.ErrExist, Hint: "name another folder"}
+	}
+	return d.save(ctx, dir, o)
+}
+
+// SaveROM backs a phone up as a ROM, in the folder "rom" of the phone's own
+// folder below base, or finds the backup of an earlier call there.
+func SaveROM(ctx context.Context, cfg Config, base string, o BackupOptions) (dir string, k *Backup, err error) {
+	d, err := Connect(ctx, cfg)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { _ = d.Close() }()
+	dir = filepath.Join(base, phoneName(d.ID), "rom")
+	if k, _, err = OpenBackup(dir); err == nil {
+		mtkport.Remark(cfg.Progress, "using this phone's backup in "+dir)
+		return dir, k, ignore(d.Agent.Finish(ctx))
+	}
+	k, err = d.save(ctx, dir, o)
+	return dir, k, err
+}
+
+func (d *Device) save(ctx context.Context, dir string, o BackupOptions) (*Backup, error) {
 	m, err := d.Map(ctx, o.Layout)
 	if err != nil {
 		return nil, err
@@ -39,14 +63,11 @@ func Save(ctx context.Context, cfg Config, dir string, o BackupOptions) (*Backup
 	p.Backup = backupItems(p.Ranges, p.Regions, func(r identity.Range, c identity.Class) bool {
 		return o.Full || c == identity.Firmware || c == identity.Modem || c == identity.Reserved
 	})
-	if old, _, err := OpenBackup(dir); err == nil && old != nil {
-		return nil, &mtkport.Error{File: dir, Off: mtkport.NoOffset, Found: "a complete backup", Want: "a new folder", Err: os.ErrExist, Hint: "name another folder"}
-	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	p.name()
-	k, err := saveInto(ctx, d, p, dir, o, cfg.Progress)
+	k, err := saveInto(ctx, d, p, dir, o, d.cfg.Progress)
 	if err != nil && interrupted(ctx, err) {
 		if _, serr := os.Stat(filepath.Join(dir, "journal")); serr == nil {
 			err = &mtkport.Error{File: dir, Off: mtkport.NoOffset, Err: errors.Join(mtkport.ErrInterrupted, err), Hint: "what was read is kept: give the same command again"}

@@ -159,7 +159,7 @@ func TestSweepDisconnect(t *testing.T) {
 			s := newSweep(t, storage)
 			rng := rand.New(rand.NewPCG(4, 2))
 			lost, tried := 0, 0
-			for _, k := range s.cuts(16) {
+			for _, k := range s.cuts(8) {
 				b, dir := s.phone(), quickDir(t)
 				share, second := rng.Float64(), rng.Int64N(4*s.messages)
 				tried++
@@ -267,7 +267,7 @@ func TestSweepKill(t *testing.T) {
 		t.Run(storage, func(t *testing.T) {
 			s := newSweep(t, storage)
 			lost, tried := 0, 0
-			for _, k := range s.cuts(3) {
+			for _, k := range s.cuts(2) {
 				b, dir := s.phone(), quickDir(t)
 				tried++
 				_ = s.killed(bin, b, dir, agent, k)
