@@ -49,13 +49,20 @@ func kernelBytes(t testing.TB, name string) []byte {
 	return b
 }
 
+// opened keeps the real kernels: they are not changed, and opening takes time.
+var opened = map[string]*Kernel{}
+
 func openReal(t testing.TB, name string) *Kernel {
 	t.Helper()
+	if k := opened[name]; k != nil {
+		return k
+	}
 	b := kernelBytes(t, filepath.Join(realDir(t), "boot", name))
 	k, err := Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
+	opened[name] = k
 	return k
 }
 
