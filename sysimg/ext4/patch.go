@@ -380,6 +380,10 @@ func (p *Patch) Changed() int64 {
 	return n
 }
 
+// largeRun is from how many bytes on the source is asked for its holes: when the
+// image is copied, not when a block of it is read.
+const largeRun = 1 << 20
+
 // Pieces implements tree.Placed.
 func (p *Patch) Pieces(off, n int64) ([]tree.Piece, error) {
 	end := min(off+n, p.size)
@@ -391,8 +395,14 @@ func (p *Patch) Pieces(off, n int64) ([]tree.Piece, error) {
 			next = min(end, max(pos, p.pieces[i].Off))
 		}
 		if next > pos {
-			out = append(out, tree.Piece{Off: pos, Len: next - pos, Src: p.base, At: pos})
-			pos = next
+			base := []tree.Piece{{Off: pos, Len: next - pos, Src: p.base, At: pos}}
+			if next-pos >= largeRun {
+				var err error
+				if base, err = tree.Pieces(p.base, pos, next-pos); err != nil {
+					return nil, err
+				}
+			}
+			out, pos = append(out, base...), next
 		}
 		if i < len(p.pieces) && pos < end {
 			q := p.pieces[i]

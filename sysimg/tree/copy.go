@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -44,6 +45,9 @@ func pieces(r io.ReaderAt, off, n int64, depth int) ([]Piece, error) {
 	if depth == 0 {
 		return whole, nil
 	}
+	if f, ok := r.(*os.File); ok {
+		return filePieces(f, off, n), nil
+	}
 	if s, ok := r.(*io.SectionReader); ok {
 		outer, base, _ := s.Outer()
 		return shifted(outer, off, n, base+off, depth)
@@ -82,7 +86,7 @@ func shifted(src io.ReaderAt, off, n, at int64, depth int) ([]Piece, error) {
 func nests(ps []Piece) bool {
 	for _, p := range ps {
 		switch p.Src.(type) {
-		case Placed, *io.SectionReader:
+		case Placed, *io.SectionReader: // a file of ours is asked where the whole image is, not for each piece
 			return true
 		}
 	}
