@@ -1,13 +1,13 @@
 package port
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strings"
 
 	"mtkport"
 	"mtkport/bootimg/kernel"
+	"mtkport/port/plan"
 	"mtkport/port/rom"
 	"mtkport/port/splice"
 	"mtkport/sysimg/tree"
@@ -16,8 +16,13 @@ import (
 // Check compares both ROMs before anything is made: storage, chip, Android
 // version, MediaTek branch, kernel, modules and sizes. The heaviest findings come
 // first.
-func Check(donor, target *rom.ROM) []mtkport.Finding {
-	c := checker{donor: donor, target: target}
+//
+// What cannot work is a blocker. The drivers style puts the target's drivers under
+// the donor's framework, so there another Android version is one too; the look
+// style keeps the target's native code, and it is a risk.
+func Check(donor, target *rom.ROM, style plan.Style) []mtkport.Finding {
+	c := checker{donor: donor, target: target, style: style}
+	c.whole()
 	c.storage()
 	c.props()
 	c.kernels()
@@ -37,8 +42,11 @@ func Check(donor, target *rom.ROM) []mtkport.Finding {
 	return sorted
 }
 
+const codeSize = "system-size"
+
 type checker struct {
 	donor, target *rom.ROM
+	style         plan.Style
 	out           []mtkport.Finding
 }
 
@@ -53,6 +61,15 @@ func orUnknown(s string) string {
 		return "not stated"
 	}
 	return s
+}
+
+// whole asks for a system on the target's side: without it no driver is kept.
+func (c *checker) whole() {
+	if c.target.System != nil {
+		return
+	}
+	c.add(mtkport.Finding{Code: "target-no-system", Severity: mtkport.Blocker, Text: "the target's ROM has no system: none of this phone's drivers can be kept",
+		Evidence: []mtkport.Evidence{{Side: "target", File: c.target.Path, Value: c.target.Form}}, Symptom: "black screen, no network, no camera", Fix: "use the target's full stock ROM, or a dump of its system partition"})
 }
 
 func (c *checker) storage() {
@@ -95,6 +112,9 @@ func (c *checker) props() {
 		tv, tok := t.Get(p.key)
 		if !dok || !tok || dv == tv {
 			continue
+		}
+		if p.code == "android-mismatch" && c.style == plan.Drivers {
+			p.severity = mtkport.Blocker
 		}
 		c.add(mtkport.Finding{Code: p.code, Severity: p.severity, Subject: p.key, Text: p.text, Evidence: two("system/build.prop", dv, tv), Symptom: p.symptom, Fix: p.fix})
 	}
@@ -176,14 +196,25 @@ func (c *checker) size() {
 		return nil
 	})
 	if need > p.Size {
-		c.add(mtkport.Finding{Code: "system-size", Severity: mtkport.Blocker, Subject: p.Name, Text: "the donor's files alone need more than the target's system partition has",
+		c.add(mtkport.Finding{Code: codeSize, Severity: mtkport.Blocker, Subject: p.Name, Text: "the donor's files alone need more than the target's system partition has",
 			Evidence: two(p.Name, fmt.Sprintf("%d bytes", need), fmt.Sprintf("%d bytes", p.Size)), Symptom: "it cannot be written", Fix: "drop apps in the plan"})
 	}
 }
 
-// Refused reports whether a finding makes the port impossible, not merely risky.
-func Refused(err error) bool {
-	return errors.Is(err, mtkport.ErrRefused) || errors.Is(err, mtkport.ErrTooBig)
+// refuse makes the blockers an error. A system that is too large is not among
+// them: a plan may drop enough, and the splice counts exactly.
+func refuse(fs []mtkport.Finding, target string) error {
+	var codes, texts []string
+	for _, f := range fs {
+		if f.Severity == mtkport.Blocker && f.Code != codeSize {
+			codes, texts = append(codes, f.Code), append(texts, f.Text)
+		}
+	}
+	if len(codes) == 0 {
+		return nil
+	}
+	return &mtkport.Error{File: target, Off: mtkport.NoOffset, Field: strings.Join(codes, ", "), Found: strings.Join(texts, "; "), Want: "a donor that fits", Err: mtkport.ErrRefused,
+		Hint: "`mtkport plan` shows the evidence; --anyway ports all the same, if you know better"}
 }
 
 // short is a ROM's name for people: the last part of its path.

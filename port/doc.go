@@ -9,6 +9,7 @@
 //
 // # Refusals
 //
-// ErrRefused for different storage, ErrTooBig for what outgrows a partition; the
-// rest are findings, because a person may know better.
+// ErrRefused for different storage, ErrTooBig for what outgrows a partition, and
+// ErrRefused for every finding that is a blocker, unless Job.Anyway says that a
+// person knows better. The rest are findings.
 package port

@@ -19,6 +19,7 @@ type Job struct {
 	Rules         *plan.Rules      // nil: the embedded ones
 	Edits         *plan.Edits      // a plan file that a person gave back; nil for none
 	EditsName     string           // its name, for messages
+	Anyway        bool             // port in spite of blockers; other storage is refused all the same
 	Progress      mtkport.Progress // may be nil
 }
 
@@ -57,7 +58,7 @@ func Prepare(ctx context.Context, job Job) (p *Prepared, err error) {
 	if p.Target, err = rom.Open(ctx, job.Target); err != nil {
 		return p, err
 	}
-	p.Findings = Check(p.Donor, p.Target)
+	p.Findings = Check(p.Donor, p.Target, job.Style)
 	donor, err := side(p.Donor)
 	if err != nil {
 		return p, err
@@ -118,6 +119,9 @@ type Result struct {
 // Write splices and writes the bundle's folder, whole or not at all.
 func (p *Prepared) Write(ctx context.Context, out string) (*Result, error) {
 	if err := splice.CheckStorage(p.Donor, p.Target); err != nil {
+		return nil, err
+	}
+	if err := refuse(p.Findings, p.Target.Path); err != nil && !p.job.Anyway {
 		return nil, err
 	}
 	dir, err := mtkport.CreateDir(out)

@@ -1,10 +1,12 @@
 package port
 
 import (
+	"archive/zip"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -281,5 +283,158 @@ func TestDonorStaysCold(t *testing.T) {
 	}
 	if p.Donor.SystemKind != "package" || p.Target.SystemKind != "ext4" || p.Target.Form != "folder" {
 		t.Errorf("%s, %s, %s", p.Donor.SystemKind, p.Target.SystemKind, p.Target.Form)
+	}
+}
+
+// TestBlockers: what cannot work is refused, and done when a person insists.
+func TestBlockers(t *testing.T) {
+	donor, target := phones(t)
+	kk := filepath.Join(t.TempDir(), "kk.zip")
+	rezip(t, donor, kk, func(name string, b []byte) []byte {
+		if name == "system/build.prop" {
+			return []byte(strings.ReplaceAll(string(b), "ro.build.version.sdk=17", "ro.build.version.sdk=19"))
+		}
+		return b
+	})
+	refused(t, kk, target, mtkport.ErrRefused, "android-mismatch")
+	for _, job := range []Job{{Donor: kk, Target: target, Anyway: true}, {Donor: kk, Target: target, Style: plan.Look}} {
+		r, err := Run(context.Background(), job, filepath.Join(t.TempDir(), "b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, f := range r.Findings {
+			found = found || f.Code == "android-mismatch"
+		}
+		if !found {
+			t.Error("no finding about the version")
+		}
+	}
+	if err := os.Remove(filepath.Join(target, "system.img")); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, donor, target, mtkport.ErrRefused, "target-no-system")
+}
+
+// rezip copies a zip with some entries changed.
+func rezip(t *testing.T, from, to string, change func(name string, b []byte) []byte) {
+	t.Helper()
+	z, err := zip.OpenReader(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	f, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := zip.NewWriter(f)
+	for _, e := range z.File {
+		r, err := e.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err1 := io.ReadAll(r)
+		dst, err2 := w.CreateHeader(&zip.FileHeader{Name: e.Name, Method: e.Method})
+		if err := errors.Join(err1, err2, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dst.Write(change(e.Name, b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// convert writes a system image in another container.
+func convert(t *testing.T, from, to string, opt sysimg.Options) {
+	t.Helper()
+	m, err := sysimg.OpenPath(from, sysimg.Defaults{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	f, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sysimg.Convert(context.Background(), f, m, opt), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestContainers: the result is in the target's container, whatever the donor's.
+func TestContainers(t *testing.T) {
+	donor, target := phones(t)
+	img := filepath.Join(target, "system.img")
+	stock := img + ".stock"
+	if err := os.Rename(img, stock); err != nil {
+		t.Fatal(err)
+	}
+	convert(t, stock, img, sysimg.Options{To: "sparse"})
+	// the donor as a zip with a whole, deflated system.img and no script
+	imgZip := filepath.Join(t.TempDir(), "images.zip")
+	f, err := os.Create(imgZip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(f)
+	for _, name := range []string{"system.img.stock", "boot.img"} {
+		w, err := z.Create("firmware/" + strings.TrimSuffix(name, ".stock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(target, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{donor, imgZip} {
+		out := filepath.Join(t.TempDir(), "b")
+		r, err := Run(context.Background(), Job{Donor: d, Target: target}, out)
+		if err != nil {
+			t.Fatalf("%s: %v", filepath.Base(d), err)
+		}
+		if got := r.Manifest.Outputs[1]; got.Name != splice.SystemName || got.Format != "sparse" {
+			t.Errorf("%s: %+v", filepath.Base(d), got)
+		}
+	}
+}
+
+// TestNANDTarget: a system folder goes into a NAND phone's UBI image.
+func TestNANDTarget(t *testing.T) {
+	_, target := phones(t)
+	img := filepath.Join(target, "system.img")
+	stock := img + ".stock"
+	if err := os.Rename(img, stock); err != nil {
+		t.Fatal(err)
+	}
+	convert(t, stock, img, sysimg.Options{To: "ubi"})
+	name := filepath.Join(target, synth.ScatterName)
+	sc, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nand := strings.NewReplacer("storage: EMMC", "storage: NAND", "HW_STORAGE_EMMC", "HW_STORAGE_NAND").Replace(string(sc))
+	dir := t.TempDir()
+	if err := errors.Join(os.WriteFile(name, []byte(nand), 0o644), os.MkdirAll(filepath.Join(dir, "system", "app"), 0o755), os.MkdirAll(filepath.Join(dir, "system", "framework"), 0o755),
+		os.WriteFile(filepath.Join(dir, "system", "app", "New.apk"), []byte("new"), 0o644), os.WriteFile(filepath.Join(dir, "system", "framework", "framework.jar"), []byte("jar"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "b")
+	r, err := Run(context.Background(), Job{Donor: dir, Target: target}, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Manifest.Storage != scatter.NAND || r.Manifest.Outputs[1].Format != "ubi" {
+		t.Errorf("%s, %+v", r.Manifest.Storage, r.Manifest.Outputs[1])
 	}
 }

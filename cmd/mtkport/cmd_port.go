@@ -26,6 +26,7 @@ func portCommand() *cli.Command {
 			ontoFlag(),
 			&cli.StringFlag{Name: "o", Usage: "the `BUNDLE`, a new folder"},
 			&cli.StringFlag{Name: "plan", Usage: "carry out an edited plan from `FILE`"},
+			&cli.BoolFlag{Name: "anyway", Usage: "port in spite of blockers, if you know better"},
 			styleFlag(), rulesFlag(), layoutFlagDef(),
 		}...)...),
 		Action: runPort,
@@ -44,6 +45,7 @@ func runPort(c *cli.Context) error {
 	if out == "" {
 		return usageError{"port: no output: name a new folder with -o BUNDLE"}
 	}
+	job.Anyway = c.Bool("anyway")
 	if job.EditsName = c.String("plan"); job.EditsName != "" {
 		if job.Edits, err = readPlan(job.EditsName); err != nil {
 			return err
