@@ -12,6 +12,15 @@
 // [ReadFolder] makes the tree again. Both work without root on any system, and
 // nothing is written outside DIR, whatever names and links an image holds.
 //
+// [OpenPath] opens by name: also a folder, the files of a split sparse image
+// (system.img_sparsechunk.0 …), system.new.dat with its transfer list, tar and
+// zip archives. [Edit] writes an edited tree back: ext4 in place on a copy, where
+// only what must change does. [Convert] changes the container and keeps the
+// bytes where it can, [Diff] compares two trees, [Image.Verify] reads all.
+//
+// Limits: tar archives without sparse members; zip archives are read only; a
+// file whose map is broken is lost as a whole, and named.
+//
 // The containers are packages of their own (sparse, ext4, ubifs, yaffs2); each
 // states its sources and limits.
 package sysimg
