@@ -39,7 +39,7 @@ func jobOf(c *cli.Context) (port.Job, error) {
 	if c.String("onto") == "" {
 		return port.Job{}, usageError{c.Command.FullName() + ": no target: name this phone's own ROM with --onto TARGET"}
 	}
-	job := port.Job{Donor: args[0], Target: c.String("onto"), Progress: envOf(c).roomProgress()}
+	job := port.Job{Donor: args[0], Target: c.String("onto"), Progress: envOf(c).roomProgress(), Anyway: c.Bool("anyway")}
 	if job.Rules, err = rulesOf(c); err != nil {
 		return job, err
 	}

@@ -45,7 +45,6 @@ func runPort(c *cli.Context) error {
 	if out == "" {
 		return usageError{"port: no output: name a new folder with -o BUNDLE"}
 	}
-	job.Anyway = c.Bool("anyway")
 	if job.EditsName = c.String("plan"); job.EditsName != "" {
 		if job.Edits, err = readPlan(job.EditsName); err != nil {
 			return err

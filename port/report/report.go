@@ -78,7 +78,7 @@ var kinds = []struct{ group, words string }{
 	{"aud", "sound and calls"},
 	{"ril", "mobile network"}, {"fw.modem", "mobile network"},
 	{"nv", "stored calibration"},
-	{"wmt", "wifi, Bluetooth, GPS"}, {"wifi", "wifi, Bluetooth, GPS"}, {"fw", "wifi, Bluetooth, GPS"}, {"ko", "wifi, Bluetooth, GPS"},
+	{"wmt", "wifi, Bluetooth, GPS"}, {"wifi", "wifi, Bluetooth, GPS"}, {"fw.wmt", "wifi, Bluetooth, GPS"}, {"fw.all", "wifi, Bluetooth, GPS"}, {"ko", "wifi, Bluetooth, GPS"},
 	{"gps", "wifi, Bluetooth, GPS"}, {"bt", "wifi, Bluetooth, GPS"}, {"fm", "FM radio"},
 	{"hal", "sensors, lights, vibration"},
 	{"keys", "keys"},

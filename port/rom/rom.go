@@ -316,7 +316,12 @@ func (r *ROM) lacks(what string) error {
 }
 
 // Props is build.prop, or nil.
-func (r *ROM) Props() *prop.File { return r.props() }
+func (r *ROM) Props() *prop.File {
+	if r.props == nil { // put together by hand, not by Open
+		return r.readProps()
+	}
+	return r.props()
+}
 
 // maxProps bounds a property file; real ones stay under 16 KiB.
 const maxProps = 1 << 20
