@@ -66,13 +66,13 @@ func with(f mtkport.Finding, symptom, fix string) mtkport.Finding {
 }
 
 var (
-	knownVersion  = map[string]bool{BraceVersion: true, "V1.1.1": true, "V1.1.2": true, "V1.1.3": true}
+	knownVersion  = regexp.MustCompile(`^(brace|V1\.1\.[1-9])$`)
 	platformShape = regexp.MustCompile(`^MT\d{4}[A-Z]*$`)
 )
 
 func checkGeneral(l *Layout) (out []mtkport.Finding) {
-	if !knownVersion[l.Version] {
-		out = append(out, l.finding("version-unknown", mtkport.Risk, -1, "config_version", fmt.Sprintf("config_version is %q; V1.1.1, V1.1.2 and V1.1.3 are known", l.Version)))
+	if !knownVersion.MatchString(l.Version) {
+		out = append(out, l.finding("version-unknown", mtkport.Risk, -1, "config_version", fmt.Sprintf("config_version is %q; V1.1.1 to V1.1.9 are known", l.Version)))
 	}
 	if !platformShape.MatchString(l.Platform) {
 		out = append(out, l.finding("platform-unknown", mtkport.Risk, -1, "platform", fmt.Sprintf("platform is %q, not MT and four digits", l.Platform)))
@@ -307,7 +307,7 @@ func (l *Layout) checkIndex() (out []mtkport.Finding) {
 
 func checkTags(l *Layout) (out []mtkport.Finding) {
 	bmt := l.Find("bmtpool")
-	if bmt == nil && (l.Version == "V1.1.1" || l.Storage == NAND) {
+	if bmt == nil && ((l.Version == "V1.1.1" && l.Find("mbr") != nil) || l.Storage == NAND) {
 		out = append(out, mtkport.Finding{Code: "bmtpool-missing", Severity: mtkport.Risk, Text: "the layout has no BMTPOOL: nothing keeps the end of the device free"})
 	}
 	for i, p := range l.Partitions {

@@ -29,6 +29,8 @@ func Parse(b []byte, name string) (*Layout, error) {
 	switch {
 	case len(b) > MaxFile:
 		return fail(mtkport.NoOffset, fmt.Sprintf("%d bytes", len(b)), fmt.Sprintf("at most %d", MaxFile))
+	case bytes.HasPrefix(bytes.TrimLeft(b, bom+" \r\n\t"), []byte("<?xml")):
+		return fail(0, "XML, the form of chips after MT6572's time", "the form with braces, or V1.1")
 	case bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")):
 		return fail(0, "UTF-16 text", "plain text (save it as UTF-8 or ASCII)")
 	}

@@ -105,6 +105,7 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"empty":         {"", mtkport.ErrFormat, "no partition"},
 		"other text":    {"#!/bin/sh\necho: hello\n", mtkport.ErrFormat, "no partition"},
+		"XML":           {"<?xml version=\"1.0\"?>\n<root/>\n", mtkport.ErrFormat, "XML"},
 		"binary":        {"\x7fELF\x00", mtkport.ErrFormat, "a zero byte"},
 		"UTF-16":        {"\xff\xfe#\x00", mtkport.ErrFormat, "UTF-16"},
 		"huge":          {strings.Repeat("#", MaxFile+1), mtkport.ErrFormat, "at most"},
