@@ -90,7 +90,7 @@ func (p *ptyLine) Next(ctx context.Context) (usb.Conn, error) {
 			return nil, err
 		}
 		if open {
-			c := p.master
+			c := &ptyConn{p.master, p.slave, p.link}
 			p.master = nil
 			return c, nil
 		}
@@ -100,6 +100,23 @@ func (p *ptyLine) Next(ctx context.Context) (usb.Conn, error) {
 		}
 	}
 	return nil, ctx.Err()
+}
+
+// ptyConn takes its link away before it goes: the number of a closed terminal
+// may be another one's at once.
+type ptyConn struct {
+	*os.File
+	slave, link string
+}
+
+// Close removes the link, if it still leads here, and closes.
+func (c *ptyConn) Close() error {
+	if c.link != "" {
+		if to, err := os.Readlink(c.link); err == nil && to == c.slave {
+			_ = os.Remove(c.link)
+		}
+	}
+	return c.File.Close()
 }
 
 // hostThere polls the master: hang-up says that nobody has the slave open.
