@@ -148,6 +148,27 @@ func (p *patcher) run() error {
 		}
 	}
 	p.b.sharedBlocks()
+	return p.pad()
+}
+
+// pad sets the bits past the last inode in the bitmaps of an image that is being
+// changed anyway: make_ext4fs leaves them 0, and e2fsck complains.
+func (p *patcher) pad() error {
+	if len(p.b.inodes) == 0 {
+		return nil
+	}
+	for g := range p.old.sb.groups {
+		if binary.LittleEndian.Uint16(p.desc(g)[0x12:])&groupInodeUninit != 0 {
+			continue
+		}
+		bits, err := p.maps.inode(g)
+		if err != nil {
+			return err
+		}
+		for i := int64(p.old.sb.InodesPerGroup); i < 8*p.old.sb.blockSize; i++ {
+			bits[i/8] |= 1 << (i % 8)
+		}
+	}
 	return nil
 }
 

@@ -283,6 +283,32 @@ func TestPatchUnchanged(t *testing.T) {
 	}
 }
 
+// TestPatchPads edits an image whose inode bitmaps have no padding, as
+// make_ext4fs leaves them.
+func TestPatchPads(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a.img")
+	write(t, name, smallTree(3), Android(32<<20, "system"))
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := openImage(t, name)
+	at := img.wide(img.desc(0), 4) * img.sb.blockSize
+	clear(b[at+int64(img.sb.InodesPerGroup)/8 : at+img.sb.blockSize])
+	if err := os.WriteFile(name, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	img = openImage(t, name)
+	n, _ := img.Tree().Lookup("lib/f003")
+	n.Mode = tree.Regular | 0o600
+	p, err := img.Patch(img.Tree())
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, p, name+"2")
+	fsck(t, name+"2")
+}
+
 func TestPatchFull(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a.img")
 	write(t, name, smallTree(3), Android(0, "system"))
