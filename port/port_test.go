@@ -111,7 +111,7 @@ func TestPort(t *testing.T) {
 
 // packed is what depends on how Go's own gzip packs the synthetic kernel: sums, and
 // the size of boot.img.
-var packed = regexp.MustCompile("()[0-9a-f]{64}|(BOOTIMG \\| )[0-9]+|(boot.img: [a-z]+ +# differs: )[0-9]+")
+var packed = regexp.MustCompile(`()[0-9a-f]{64}|(BOOTIMG \| )[0-9]+|(boot.img: [a-z]+ +# differs: )[0-9]+`)
 
 // golden compares a file with the one of its name in testdata.
 func golden(t *testing.T, name string) {

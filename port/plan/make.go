@@ -180,7 +180,7 @@ func (m *maker) compare(ctx context.Context, p mtkport.Progress) error {
 		same, err := b.same(buf)
 		if err != nil {
 			task.Done(err)
-			return mtkport.InFile(err, b.path)
+			return err
 		}
 		task.Add(b.work())
 		m.decide(b, same)
@@ -212,11 +212,12 @@ func (b both) same(buf []byte) (bool, error) {
 	for off := int64(0); off < b.donor.Size(); off += int64(len(x)) {
 		n := min(int64(len(x)), b.donor.Size()-off)
 		for _, r := range []struct {
-			c tree.Content
-			b []byte
-		}{{b.donor.Data, x[:n]}, {b.target.Data, y[:n]}} {
+			side string
+			c    tree.Content
+			b    []byte
+		}{{"donor", b.donor.Data, x[:n]}, {"target", b.target.Data, y[:n]}} {
 			if _, err := r.c.ReadAt(r.b, off); err != nil && !errors.Is(err, io.EOF) {
-				return false, err
+				return false, mtkport.InFile(err, r.side+": "+b.path)
 			}
 		}
 		if !bytes.Equal(x[:n], y[:n]) {
