@@ -182,7 +182,7 @@ func (r *run) steps(ctx context.Context, d *Device) error {
 			return err
 		}
 	}
-	if err := r.witness(r.m); err != nil {
+	if err := r.witness(ctx, r.m); err != nil {
 		return err
 	}
 	if r.opt.Confirm != nil && !r.has(Intent) {

@@ -2,6 +2,7 @@ package flash
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -109,7 +110,7 @@ func ownLength(b []byte) int64 {
 // layout is right; they are in the backup. What looks like an identity or
 // loader partition is never overwritten. Without a PMT, which would be proof,
 // each target must be confirmed: by MBR or EBR, or by what it held.
-func (r *run) witness(m *Map) error {
+func (r *run) witness(ctx context.Context, m *Map) error {
 	if m == nil {
 		return nil // a restore: the phone's own bytes go where they came from
 	}
@@ -122,7 +123,7 @@ func (r *run) witness(m *Map) error {
 		}
 	}
 	for _, e := range r.res.Plan.Write {
-		if err := w.target(e); err != nil {
+		if err := w.target(ctx, e); err != nil {
 			return mtkport.InFile(err, e.Partition)
 		}
 	}
@@ -159,7 +160,7 @@ func (w *witness) head(it Item) ([]byte, error) {
 	return b, err
 }
 
-func (w *witness) target(e Extent) error {
+func (w *witness) target(ctx context.Context, e Extent) error {
 	it, ok := w.saved(e)
 	if !ok {
 		return w.doubt(e, "no backup of it", "one")
@@ -172,7 +173,7 @@ func (w *witness) target(e Extent) error {
 	switch {
 	case guardedKinds[k]:
 		return w.doubt(e, string(k), "what a flash may overwrite")
-	case w.m.HasPMT || w.m.Recorded[e.Partition]:
+	case w.m.HasPMT || w.m.Recorded[e.Partition] || w.already(ctx, e, it):
 		return nil
 	case w.lk < 0:
 		return w.doubt(e, "no loader lk where the scatter has it", "it, to confirm the layout of a phone without a PMT")
@@ -182,6 +183,18 @@ func (w *witness) target(e Extent) error {
 		return w.doubt(e, orNothing(k), string(want)+", to confirm the layout of a phone without a PMT")
 	}
 	return w.tail(e, it, b)
+}
+
+// already says whether the phone held the very image before, as after an earlier
+// flash of it: writing it once more changes nothing.
+func (w *witness) already(ctx context.Context, e Extent, it Item) bool {
+	f, err := w.open(it)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	sum, err := hashOf(ctx, io.NewSectionReader(f, e.Off-it.Off, e.Len), e.Len, nil)
+	return err == nil && sum == e.SHA
 }
 
 func orNothing(k kind) string {
