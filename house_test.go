@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"sysimg/ext4":   {"sysimg/tree"},
 	"sysimg/ubifs":  {"sysimg/tree"},
 	"sysimg/yaffs2": {"sysimg/tree"},
+	"sysimg/fat":    {"sysimg/tree"},
 	"sysimg/labels": {"sysimg/tree"},
 	"sysimg/tree":   nil,
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"mtkport"
+	"mtkport/sysimg/fat"
 	"mtkport/sysimg/tree"
 	"mtkport/sysimg/ubifs"
 	"mtkport/sysimg/ubifs/ubi"
@@ -59,6 +60,7 @@ func (n NAND) yaffs2(l *yaffs2.Layout) {
 // moreContainers lists the containers besides sparse and ext4.
 func moreContainers() []container {
 	return []container{
+		{"fat", func(b []byte, _ io.ReaderAt, _ int64) bool { return fat.Is(b) }, openFAT, nil},
 		{"ubi", isUBI, openUBIFS, writeUBIFS},
 		{"ubifs", isUBIFS, openUBIFS, writeUBIFS},
 		{"yaffs2", isYAFFS2, openYAFFS2, writeYAFFS2}, // last: nothing but its pages tells it
@@ -84,6 +86,14 @@ func openUBIFS(r io.ReaderAt, size int64) (*Image, error) {
 		m.Format = "ubi"
 	}
 	return m, nil
+}
+
+func openFAT(r io.ReaderAt, size int64) (*Image, error) {
+	v, err := fat.Open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return &Image{Format: "fat", Tree: v.Tree(), Size: size, problems: v.Problems, raw: r}, nil
 }
 
 func openYAFFS2(r io.ReaderAt, size int64) (*Image, error) {
