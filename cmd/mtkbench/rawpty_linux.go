@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -36,47 +36,85 @@ func rawPTY(n int64, up bool) error {
 	if err = errors.Join(err, inner); err != nil {
 		return err
 	}
-	s, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", num), os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	name := fmt.Sprintf("/dev/pts/%d", num)
+	s, err := openSlave(name) // held open, so that the other end's going is no hang-up
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := usb.MakeRaw(s); err != nil {
+	self, err := os.Executable()
+	if err != nil {
 		return err
 	}
-	from, to := m, s
+	// The other end is a process of its own, as phone and flasher are two.
+	way := "down"
 	if up {
-		from, to = s, m
+		way = "up"
 	}
-	var wg sync.WaitGroup
-	var werr error
-	wg.Go(func() {
-		b := make([]byte, 1<<20)
-		for left := n; left > 0 && werr == nil; {
-			var k int
-			k, werr = from.Write(b[:min(left, int64(len(b)))])
-			left -= int64(k)
-		}
-	})
+	other := exec.Command(self, "raw-pty", way, strconv.FormatInt(n, 10), name)
+	other.Stderr = os.Stderr
+	if err := other.Start(); err != nil {
+		return err
+	}
+	if up {
+		err = drop(m, n)
+	} else {
+		err = push(m, n)
+	}
+	return errors.Join(err, other.Wait())
+}
+
+func openSlave(name string) (*os.File, error) {
+	s, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return s, usb.MakeRaw(s)
+}
+
+func push(w io.Writer, n int64) error {
 	b := make([]byte, 1<<20)
-	var rerr error
-	for left := n; left > 0 && rerr == nil; {
-		var k int
-		k, rerr = io.ReadFull(to, b[:min(left, int64(len(b)))])
-		left -= int64(k)
+	for n > 0 {
+		k, err := w.Write(b[:min(n, int64(len(b)))])
+		if err != nil {
+			return err
+		}
+		n -= int64(k)
 	}
-	wg.Wait()
-	return errors.Join(werr, rerr)
+	return nil
+}
+
+func drop(r io.Reader, n int64) error {
+	b := make([]byte, 1<<20)
+	for n > 0 {
+		k, err := io.ReadFull(r, b[:min(n, int64(len(b)))])
+		if err != nil {
+			return err
+		}
+		n -= int64(k)
+	}
+	return nil
 }
 
 // rawMain is the hidden command `mtkbench raw-pty up|down BYTES`.
 func rawMain(argv []string) error {
-	if len(argv) != 2 {
+	if len(argv) != 2 && len(argv) != 3 {
 		return errors.New("raw-pty up|down BYTES")
 	}
 	n, err := strconv.ParseInt(argv[1], 0, 64)
 	if err != nil {
 		return err
 	}
-	return rawPTY(n, argv[0] == "up")
+	if len(argv) == 2 {
+		return rawPTY(n, argv[0] == "up")
+	}
+	s, err := openSlave(argv[2])
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if argv[0] == "up" {
+		return push(s, n)
+	}
+	return drop(s, n)
 }
