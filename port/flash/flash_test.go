@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"mtkport"
@@ -174,10 +175,14 @@ func TestRefusals(t *testing.T) {
 		{"image too large", mtkport.ErrTooBig, func(t *testing.T, s *setup) { s.set = openSet(t, firmware(t, s.b, 3<<20+1)) }},
 		{"no", errStop, func(_ *testing.T, s *setup) { s.o.Confirm = func(*flash.Plan) error { return errStop } }},
 		{"unplugged while asked", usb.ErrGone, func(_ *testing.T, s *setup) {
-			s.o.Confirm = func(*flash.Plan) error {
-				s.b.phone.Hook = func(simphone.Message) simphone.Action { return simphone.Action{Act: simphone.Cut} }
-				return nil
+			var out atomic.Bool
+			s.b.phone.Hook = func(simphone.Message) simphone.Action {
+				if out.Load() {
+					return simphone.Action{Act: simphone.Cut}
+				}
+				return simphone.Action{}
 			}
+			s.o.Confirm = func(*flash.Plan) error { out.Store(true); return nil }
 		}},
 		{"disk full", nil, func(_ *testing.T, s *setup) { s.o.Free = func(string) (int64, error) { return 1000, nil } }},
 		{"canceled", context.Canceled, func(_ *testing.T, s *setup) {
@@ -235,6 +240,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 			o := opts(t.TempDir())
 			o.Reconnect = 2
 			_, err = flash.Write(t.Context(), cfg, openSet(t, fw), o)
+			b.serve.Wait()
 			b.phone.Hook = nil
 			if (err == nil) != tc.ok {
 				t.Fatal(err)
