@@ -25,7 +25,8 @@ func demoCommand() *cli.Command {
 		Name:  "demo",
 		Usage: "the whole story on synthetic ROMs: no phone and no firmware needed",
 		Description: "Two phones of this program's own making, with not one byte of any vendor: a Panther P1 whose maker is gone, and the\n" +
-			"ROM of a Lynx L2. The demo carries the one onto the other and leaves ROMs, plan, bundle and repair log to look at.",
+			"ROM of a Lynx L2. The demo carries the one onto the other, flashes it to a simulated phone whose cable comes off at\n" +
+			"73 %, and leaves ROMs, plan, bundle, backup and logs to look at.",
 		Flags: []cli.Flag{&cli.StringFlag{Name: "o", Usage: "leave everything in `FOLDER`, a new one (default: a temporary folder)"}},
 		Action: func(c *cli.Context) error {
 			if _, err := arity(c); err != nil {
@@ -67,6 +68,7 @@ var demoSteps = []demoStep{
 	{"A plan that a person can read and change", (*demo).decide},
 	{"The port", (*demo).splice},
 	{"Is it right?", (*demo).check},
+	{"Onto the phone, with a cable that comes off", (*demo).onto},
 }
 
 func runDemo(ctx context.Context, e *env, dir string) error {
