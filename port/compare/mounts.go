@@ -1,0 +1,256 @@
+package compare
+
+import (
+	"archive/zip"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"mtkport"
+	"mtkport/profiles/identity"
+	"mtkport/profiles/scatter"
+	"mtkport/ramdisk/fstab"
+)
+
+// mount is one line that mounts something, wherever it stands.
+type mount struct {
+	file   string
+	line   int
+	device string
+	note   fstab.Notation
+	part   string // the partition's name where the device holds one
+}
+
+// mounts lists the mounts of a side's fstab and init files that its storage uses.
+// Init files hold the blocks of other storage kinds too.
+func (s *side) mounts() []mount {
+	var out []mount
+	add := func(file string, line int, e fstab.Entry) {
+		m := mount{file, line, e.Device, e.Notation(), e.Partition()}
+		if m.part != "" && s.uses(m.note) {
+			out = append(out, m)
+		}
+	}
+	for _, t := range s.tables {
+		if !strings.HasPrefix(t.name, "ramdisk/") || strings.Contains(t.name, "nand") && s.rom.Storage() != scatter.NAND {
+			continue
+		}
+		for _, e := range t.entries {
+			add(t.name, e.Line, e)
+		}
+	}
+	for _, sc := range s.scripts {
+		if sc.otherBoot() {
+			continue
+		}
+		for _, r := range sc.Commands("mount") {
+			if len(r.Args) >= 4 {
+				add("ramdisk/"+sc.name, r.Line, fstab.Entry{Type: r.Args[1], Device: r.Args[2], Mount: r.Args[3]})
+			}
+		}
+	}
+	return out
+}
+
+// uses tells whether a notation belongs to the side's storage.
+func (s *side) uses(n fstab.Notation) bool {
+	switch n {
+	case fstab.ByEmmcAlias:
+		return s.rom.Storage() != scatter.NAND
+	case fstab.ByMtdAlias, fstab.ByUbiAlias:
+		return s.rom.Storage() != scatter.EMMC
+	}
+	return n == fstab.ByName
+}
+
+// checkMounts compares how and what the sides mount.
+func checkMounts(c *checker) error {
+	if d, t := get(c.donor.defaults, "ro.mount.fs"), get(c.target.defaults, "ro.mount.fs"); d != "" && t != "" && d != t {
+		c.add("mount-fs", "ro.mount.fs", "", both("ramdisk/default.prop", d, t)...)
+	}
+	d, t := c.donor.mounts(), c.target.mounts()
+	if dn, tn := notations(d), notations(t); len(dn) > 0 && len(tn) > 0 && !slices.Equal(dn, tn) {
+		c.add("mount-notation", "", "", both("ramdisk", list(dn), list(tn))...)
+	}
+	for _, s := range []struct {
+		side   *side
+		mounts []mount
+	}{{c.donor, d}, {c.target, t}} {
+		var done []string
+		for _, m := range s.mounts {
+			if c.lacksPartition(m.part) && !slices.Contains(done, m.part) {
+				done = append(done, m.part)
+				c.add("mount-partition-missing", m.part, "the "+s.side.name+"'s init mounts "+m.part+", which the target's layout does not have",
+					at(s.side.name, fmt.Sprintf("%s:%d", m.file, m.line), m.device), at("target", c.target.rom.Scatter.File, "no such partition"))
+			}
+		}
+	}
+	return nil
+}
+
+func notations(ms []mount) []string {
+	var out []string
+	for _, m := range ms {
+		if !slices.Contains(out, string(m.note)) {
+			out = append(out, string(m.note))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// lacksPartition tells whether the target's layout is known and has no partition
+// of that name, under any of its spellings.
+func (c *checker) lacksPartition(name string) bool {
+	l := c.target.rom.Scatter
+	if l == nil || l.Find(name) != nil {
+		return false
+	}
+	canon, _ := identity.Classify(name)
+	return l.Find(canon) == nil
+}
+
+// volume is a storage that vold mounts: a card, or internal storage.
+type volume struct{ label, device, part string }
+
+func (v volume) String() string {
+	return strings.TrimSpace(v.label + " " + v.part + " " + v.device)
+}
+
+// volumes lists what vold mounts on this phone.
+func (s *side) volumes() (file string, out []volume) {
+	want := "system/etc/vold.fstab"
+	if s.rom.Storage() == scatter.NAND {
+		want += ".nand"
+	}
+	for _, t := range s.tables {
+		for _, e := range t.entries {
+			switch {
+			case e.Form == fstab.FormVold && t.name == want:
+				file, out = t.name, append(out, volume{e.Mount, e.Device, e.Part})
+			case e.Form == fstab.FormVoldDevice:
+				file, out = t.name, append(out, volume{e.Mount, e.Device, e.Part})
+			}
+		}
+	}
+	return file, out
+}
+
+// exported lists the storage paths that the init files export.
+func (s *side) exported() []string {
+	var out []string
+	for _, sc := range s.scripts {
+		if sc.otherBoot() {
+			continue
+		}
+		for _, k := range []string{"EXTERNAL_STORAGE", "SECONDARY_STORAGE"} {
+			for _, v := range sc.Exports(k) {
+				if e := k + "=" + v; !slices.Contains(out, e) {
+					out = append(out, e)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// checkVolumes compares the lists of cards and internal storage: both sides', and
+// each with the target's partitions and exports.
+func checkVolumes(c *checker) error {
+	df, d := c.donor.volumes()
+	tf, t := c.target.volumes()
+	var why []string
+	var ev []mtkport.Evidence
+	if len(d) > 0 && len(t) > 0 && !slices.Equal(d, t) {
+		why = append(why, "donor and target list different cards")
+	}
+	for _, s := range []struct {
+		name, file string
+		vs         []volume
+	}{{"donor", df, d}, {"target", tf, t}} {
+		for _, v := range s.vs {
+			ev = append(ev, at(s.name, s.file, v.String()))
+			if _, part, ok := strings.Cut(v.part, "@"); ok && c.lacksPartition(part) {
+				why = append(why, fmt.Sprintf("%s's list has %s on the partition %s, which the target's layout does not have", s.name, v.label, part))
+				ev = append(ev, at("target", c.target.rom.Scatter.File, "no partition "+part))
+			}
+		}
+	}
+	exports := c.target.exported()
+	list1 := d
+	if len(list1) == 0 {
+		list1 = t
+	}
+	if len(exports) > 0 && len(list1) > 0 && len(exports) != len(list1) {
+		why = append(why, fmt.Sprintf("the lists have %s, the target's init files export %d", count(len(list1), "volume"), len(exports)))
+	}
+	if len(exports) > 0 {
+		ev = append(ev, at("target", "ramdisk", strings.Join(exports, " ")))
+	}
+	dl, tl := c.donor.storageList(), c.target.storageList()
+	if len(dl) > 0 && len(tl) > 0 && !slices.Equal(dl, tl) {
+		why = append(why, "the frameworks list different storage")
+	}
+	for _, e := range []mtkport.Evidence{at("donor", storageListFile, list(dl)), at("target", storageListFile, list(tl))} {
+		if e.Value != "none" {
+			ev = append(ev, e)
+		}
+	}
+	if len(why) > 0 {
+		c.add("storage-list", "", "SD card: "+strings.Join(why, "; "), ev...)
+	}
+	return nil
+}
+
+const storageListFile = "system/framework/framework-res.apk res/xml/storage_list.xml"
+
+// maxList bounds storage_list.xml; real ones have 2 KiB.
+const maxList = 64 << 10
+
+// storageList is every path that the framework's storage_list.xml names.
+func (s *side) storageList() []string {
+	n := s.files["framework/framework-res.apk"]
+	if n == nil || n.Data == nil {
+		return nil
+	}
+	z, err := zip.NewReader(n.Data, n.Size())
+	if err != nil {
+		return nil
+	}
+	for _, f := range z.File {
+		if f.Name != "res/xml/storage_list.xml" || f.UncompressedSize64 > maxList {
+			continue
+		}
+		r, err := f.Open()
+		if err != nil {
+			return nil
+		}
+		defer r.Close()
+		b, err := io.ReadAll(io.LimitReader(r, maxList))
+		if err != nil {
+			return nil
+		}
+		return mountPaths(b)
+	}
+	return nil
+}
+
+// mountPaths finds the paths among the strings of a binary XML file, which are
+// UTF-16 or UTF-8.
+func mountPaths(b []byte) []string {
+	wide := make([]uint16, 0, len(b)/2)
+	for i := 0; i+1 < len(b); i += 2 {
+		wide = append(wide, uint16(b[i])|uint16(b[i+1])<<8)
+	}
+	var out []string
+	for _, text := range []string{string(b), string(utf16.Decode(wide))} {
+		for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			if (strings.HasPrefix(word, "/storage/") || strings.HasPrefix(word, "/mnt/")) && !slices.Contains(out, word) {
+				out = append(out, word)
+			}
+		}
+	}
+	return out
+}
