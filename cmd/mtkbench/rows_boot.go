@@ -4,7 +4,7 @@ import "slices"
 
 // rows lists every comparison, group by group.
 func rows() []row {
-	return slices.Concat(bootRows(), systemRows(), flashRows())
+	return slices.Concat(bootRows(), kernelRows(), systemRows(), editRows(), nandRows(), flashRows())
 }
 
 func bootRows() []row {
