@@ -39,14 +39,46 @@ func checkStorage(c *checker) error {
 	if d != "" && t != "" && d != t {
 		c.add("storage-mismatch", "", "", both("", d, t)...)
 	}
-	if d != scatter.NAND || t != scatter.NAND || c.donor.rom.Scatter == nil || c.target.rom.Scatter == nil {
+	if d != scatter.NAND || t != scatter.NAND {
 		return nil
 	}
-	db, tb := c.donor.rom.Scatter.BlockSize, c.target.rom.Scatter.BlockSize
+	db, de := c.donor.eraseBlock()
+	tb, te := c.target.eraseBlock()
 	if db != 0 && tb != 0 && db != tb {
-		c.add("nand-geometry", "", "", at("donor", c.donor.rom.Scatter.File, fmt.Sprintf("erase block %d bytes", db)), at("target", c.target.rom.Scatter.File, fmt.Sprintf("erase block %d bytes", tb)))
+		c.add("nand-geometry", "erase block", "", de, te)
+		return nil
+	}
+	dp, de := c.donor.page()
+	tp, te := c.target.page()
+	if dp != 0 && tp != 0 && dp != tp {
+		c.add("nand-geometry", "page", "", de, te)
 	}
 	return nil
+}
+
+// eraseBlock is the erase block of the side's NAND in bytes, 0 where unknown.
+func (s *side) eraseBlock() (int64, mtkport.Evidence) {
+	l := s.rom.Scatter
+	if l == nil || l.BlockSize == 0 {
+		return 0, mtkport.Evidence{}
+	}
+	return l.BlockSize, at(s.name, l.File, fmt.Sprintf("erase block %d bytes", l.BlockSize))
+}
+
+// page is the page of the NAND that the system image was written for, in bytes.
+func (s *side) page() (int, mtkport.Evidence) {
+	m := s.rom.SystemImage
+	if m == nil || s.rom.SystemFile == nil {
+		return 0, mtkport.Evidence{}
+	}
+	n := 0
+	switch {
+	case m.Layout.UBIFS != nil:
+		n = m.Layout.UBIFS.MinIO
+	case m.Layout.YAFFS2 != nil:
+		n = m.Layout.YAFFS2.Page
+	}
+	return n, at(s.name, s.rom.SystemFile.Name, fmt.Sprintf("page %d bytes", n))
 }
 
 // checkPartitions compares sizes, and the donor's images with the target's

@@ -46,7 +46,6 @@ var codes = []Code{
 	{"storage-mismatch", blocker, "donor and target live on different storage", "nothing is mounted: the phone stays on its logo", "look for a donor made for the target's storage"},
 	{"nand-geometry", blocker, "donor and target have NAND chips of different geometry", "the system is not mounted: the phone stays on its logo", "look for a donor with the same page and block size; an image written for another geometry cannot be read"},
 	{"system-too-big", blocker, "the donor's files need more room than the target's system partition has", "the image cannot be written, or the next partition is damaged", "drop apps in the plan (mtkport plan), or look for a smaller donor"},
-	{"image-too-big", blocker, "an image of the donor is larger than the target's partition", "flashed as it is, it does not fit or damages the next partition", "never flash the donor's image itself"},
 	{"image-larger", risk, "an image of the donor is larger than the target's partition, though what must cross fits", "flashed as it is, it does not fit or damages the next partition", "do not flash the donor's image: the port writes one of the target's size"},
 	{"partition-size", note, "a partition differs in size", "", "the target's layout is kept (rule rd.fstab)"},
 	{"partition-donor-only", note, "the donor's layout has a partition that the target lacks", "", "nothing may be mounted from it (rule rd.fstab)"},

@@ -199,11 +199,12 @@ func list(names []string) string {
 	return strings.Join(names, " ")
 }
 
-// missing lists what of a is not in b, in a's order.
+// missing lists what of a is not in b, in a's order, capitals or not.
 func missing(a, b []string) []string {
 	var out []string
 	for _, s := range a {
-		if !slices.Contains(b, s) && !slices.Contains(out, s) {
+		same := func(o string) bool { return strings.EqualFold(o, s) }
+		if !slices.ContainsFunc(b, same) && !slices.ContainsFunc(out, same) {
 			out = append(out, s)
 		}
 	}

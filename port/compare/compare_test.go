@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,11 @@ import (
 	"mtkport/port/plan"
 	"mtkport/port/rom"
 	"mtkport/port/synth"
+)
+
+var (
+	quoted = regexp.MustCompile(`"([a-z]+(?:-[a-z]+)*)"`)
+	added  = regexp.MustCompile(`(?:add|differProp)\("([a-z-]+)"`)
 )
 
 func TestCodes(t *testing.T) {
@@ -29,6 +35,34 @@ func TestCodes(t *testing.T) {
 		seen[k.Code] = true
 		if !bytes.Contains(docs, []byte("| `"+k.Code+"` | "+k.Severity.String()+" |")) {
 			t.Errorf("docs/json.md has no row `%s` | %s", k.Code, k.Severity)
+		}
+	}
+	// Each code is given somewhere, and none is given that the table lacks.
+	var given []string
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if n == "codes.go" || strings.HasSuffix(n, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range quoted.FindAllSubmatch(b, -1) {
+			given = append(given, string(m[1]))
+		}
+		for _, m := range added.FindAllSubmatch(b, -1) {
+			if !seen[string(m[1])] {
+				t.Errorf("%s gives %s, which the table lacks", n, m[1])
+			}
+		}
+	}
+	for code := range seen {
+		if !slices.Contains(given, code) {
+			t.Errorf("%s: nothing gives it", code)
 		}
 	}
 	for _, code := range kindCodes {
@@ -204,6 +238,48 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// realDir finds the folder of real images beside the checkout.
+func realDir(t *testing.T) string {
+	t.Helper()
+	if d := os.Getenv("MTKPORT_REAL"); d != "" {
+		return d
+	}
+	dir, err := os.Getwd()
+	for ; err == nil && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if d := filepath.Join(filepath.Dir(dir), "shared", "real"); isDir(d) {
+			return d
+		}
+	}
+	t.Skip("needs shared/real beside the checkout, or MTKPORT_REAL")
+	return ""
+}
+
+func isDir(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.IsDir()
+}
+
+// TestRealKernels compares boot images of an Alcatel Pixi 3 (4.4.2) and a Lenovo
+// A516 (4.2.2): one chip, two of everything else.
+func TestRealKernels(t *testing.T) {
+	dir := filepath.Join(realDir(t), "boot")
+	r := compared(t, open(t, filepath.Join(dir, "pixi3-boot.img")), open(t, filepath.Join(dir, "a516-boot.img")), Options{})
+	wantFinding(t, r, "kernel-release", "3.4.67", "modules are refused")
+	wantFinding(t, r, "panel-missing", "hx8369b_fwvga_dsi_vdo", "white or black screen")
+	wantFinding(t, r, "driver-missing", "KXTIK1004", "does not rotate")
+	wantFinding(t, r, "selinux", "sepolicy", "init stops")
+	if find(r, "soc-mismatch", "") != nil || r.Counts.Blockers != 0 {
+		t.Errorf("%s", r.Verdict)
+	}
+	r = compared(t, open(t, filepath.Join(dir, "a516-boot.img")), open(t, filepath.Join(dir, "pixi3-boot.img")), Options{})
+	wantFinding(t, r, "camera-sensor-missing", "hi351yuv(0xa4)", "can't connect to camera")
+	r = compared(t, open(t, filepath.Join(dir, "v970-boot.img")), open(t, filepath.Join(dir, "a516-boot.img")), Options{})
+	wantFinding(t, r, "soc-mismatch", "MT6572", "does not start")
+	if !strings.HasPrefix(r.Verdict, "does not fit: ") {
+		t.Errorf("verdict %q", r.Verdict)
+	}
+}
+
 // TestAllegro: the port of the public repository AllegroROM_4.2.2_mt6572. What its
 // author found out by trial is said before any flash.
 func TestAllegro(t *testing.T) {
@@ -219,6 +295,7 @@ func TestAllegro(t *testing.T) {
 	wantFinding(t, r, "audio-files", "lib/libaudio.primary.default.so", "no sound")
 	wantFinding(t, r, "audio-files", "alike on both sides: system/lib/libaudio.a2dp.default.so", "no sound") // byte for byte
 	wantFinding(t, r, "key-layout", "usr/keylayout/mtk-kpd.kl", "menu and back")
+	wantFinding(t, r, "key-layout", "key 358 INFO", "headset button wrong")
 	wantFinding(t, r, "storage-list", "emmc@fat", "SD card missing")
 	wantFinding(t, r, "proximity-calibration", "nvram_proximity", "screen stays black")
 	wantFinding(t, r, "service-target-only", "custom_sn", "dead")

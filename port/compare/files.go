@@ -1,9 +1,11 @@
 package compare
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,8 +35,9 @@ type group struct {
 	rule  *plan.Rule
 	ev    []mtkport.Evidence
 	files int
-	only  int      // of these, only the target has
-	same  []string // paths that both sides have alike: they are not at fault
+	only  int                // of these, only the target has
+	keys  []mtkport.Evidence // scan codes that mean different keys
+	same  []string           // paths that both sides have alike: they are not at fault
 }
 
 // checkFiles compares the files of both systems: sizes first, contents where it
@@ -61,7 +64,7 @@ func checkFiles(c *checker) error {
 		}
 		differ, err := c.differ(d, t)
 		if err != nil {
-			return err
+			return mtkport.InFile(err, "system/"+p)
 		}
 		if rule.Take(c.opt.Style).Side() != plan.Target {
 			continue
@@ -76,7 +79,10 @@ func checkFiles(c *checker) error {
 			continue
 		}
 		if err := g.add(p, d, t); err != nil {
-			return err
+			return mtkport.InFile(err, "system/"+p)
+		}
+		if rule.Kind == "keys" && shared {
+			g.keys = append(g.keys, keyLines(p, c.donor.text(p), c.target.text(p))...)
 		}
 	}
 	c.report(groups)
@@ -113,6 +119,32 @@ func equal(a, b *tree.Node) (bool, error) {
 		return false, nil
 	}
 	return sysimg.SameContent(a.Data, b.Data)
+}
+
+// keyLines lists the scan codes that two key layouts give different keys.
+func keyLines(p string, donor, target []byte) []mtkport.Evidence {
+	d, t := keys(donor), keys(target)
+	all := maps.Clone(d)
+	maps.Copy(all, t)
+	var out []mtkport.Evidence
+	for _, code := range slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) {
+		if d[code] != t[code] && len(out) < 2*maxShown {
+			out = append(out, at("donor", "system/"+p, "key "+code+" "+cmp.Or(d[code], "not there")), at("target", "system/"+p, "key "+code+" "+cmp.Or(t[code], "not there")))
+		}
+	}
+	return out
+}
+
+// keys reads a key layout: lines "key CODE NAME [FLAGS]", "#" begins a comment.
+func keys(b []byte) map[string]string {
+	out := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		line, _, _ = strings.Cut(line, "#")
+		if f := strings.Fields(line); len(f) >= 3 && f[0] == "key" {
+			out[f[1]] = strings.Join(f[2:], " ")
+		}
+	}
+	return out
 }
 
 func (g *group) add(p string, d, t *tree.Node) error {
@@ -165,6 +197,9 @@ func (c *checker) report(groups map[string]*group) {
 		}
 		f := c.add(kindCodes[g.rule.Kind], g.rule.ID, text+": "+g.rule.Why, g.ev...)
 		f.Symptom, f.Fix = g.rule.Symptom, "take the target's (rule "+g.rule.ID+")"
+		if g.rule.Kind == "keys" {
+			f.Evidence = append(f.Evidence, g.keys...)
+		}
 		if g.files > maxShown {
 			f.Evidence = append(f.Evidence, mtkport.Evidence{Value: fmt.Sprintf("and %d more", g.files-maxShown)})
 		}
@@ -191,7 +226,7 @@ func (c *checker) compareRest(paths []string) error {
 			budget -= d.Size()
 		}
 		if _, err := c.differ(d, t); err != nil {
-			return err
+			return mtkport.InFile(err, "system/"+p)
 		}
 	}
 	return nil

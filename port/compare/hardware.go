@@ -113,13 +113,18 @@ var driverKinds = []struct {
 	{kernel.Storage, "storage is not found: the phone stays on its logo"},
 }
 
+// chips lists the drivers of a kind without those that drive nothing.
+func chips(d *kernel.Drivers, kind kernel.Kind) []string {
+	return slices.DeleteFunc(names(d, kind), func(n string) bool { return strings.HasPrefix(n, "dummy_") })
+}
+
 // checkDrivers compares the drivers of both kernels by kind.
 func checkDrivers(c *checker) error {
 	if c.donor.drivers == nil || c.target.drivers == nil {
 		return nil
 	}
 	for _, k := range driverKinds {
-		d, t := names(c.donor.drivers, k.kind), names(c.target.drivers, k.kind)
+		d, t := chips(c.donor.drivers, k.kind), chips(c.target.drivers, k.kind)
 		if gone := missing(t, d); len(gone) > 0 {
 			ev := []mtkport.Evidence{at("donor", "boot.img", list(d))}
 			for _, n := range gone {
@@ -188,14 +193,10 @@ func checkProximity(c *checker) error {
 		if !strings.Contains(p, "proximity") && !strings.Contains(p, "alsps") {
 			continue
 		}
-		if c.donor.has(p) {
+		if c.donor.rom.System == nil || c.donor.has(p) || !c.target.has(p) {
 			continue
 		}
-		have := "absent"
-		if c.target.has(p) {
-			have = "there"
-		}
-		f := c.add("proximity-calibration", p, "", at("donor", p, "absent"), at("target", c.target.startedBy(p), "starts "+p), at("target", p, have))
+		f := c.add("proximity-calibration", p, "", at("donor", p, "absent"), at("target", c.target.startedBy(p), "starts "+p), at("target", p, "there"))
 		if t := names(c.target.drivers, kernel.Proximity); len(t) > 0 {
 			f.Evidence = append(f.Evidence, at("target", "boot.img", "drivers "+list(t)))
 		}

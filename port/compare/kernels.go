@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -48,7 +49,7 @@ func checkConfig(c *checker) error {
 			}
 			d, t = append(d, ch.Name+"="+orN(ch.A)), append(t, ch.Name+"="+orN(ch.B))
 		}
-		c.add("kernel-config", g.Name, fmt.Sprintf("%s differ in the kernels: %s", count(len(all), "option"), g.Means),
+		c.add("kernel-config", g.Name, fmt.Sprintf("the kernels differ in %s: %s", count(len(all), "option"), cmp.Or(g.Means, g.Name)),
 			both("boot.img", list(d), list(t))...)
 	}
 	return nil

@@ -71,7 +71,7 @@ func checkMounts(c *checker) error {
 		c.add("mount-fs", "ro.mount.fs", "", both("ramdisk/default.prop", d, t)...)
 	}
 	d, t := c.donor.mounts(), c.target.mounts()
-	if dn, tn := notations(d), notations(t); len(dn) > 0 && len(tn) > 0 && !slices.Equal(dn, tn) {
+	if dn, tn := notations(d), notations(t); c.donor.rom.Storage() != "" && c.target.rom.Storage() != "" && len(dn) > 0 && len(tn) > 0 && !slices.Equal(dn, tn) {
 		c.add("mount-notation", "", "", both("ramdisk", list(dn), list(tn))...)
 	}
 	for _, s := range []struct {
@@ -119,18 +119,19 @@ func (v volume) String() string {
 	return strings.TrimSpace(v.label + " " + v.part + " " + v.device)
 }
 
-// volumes lists what vold mounts on this phone.
+// volumes lists what vold mounts on this phone, by the first table that says it:
+// vold.fstab, or from 4.3 on the fstab in the ramdisk. Lines of one label are
+// alternatives, of which the first counts.
 func (s *side) volumes() (file string, out []volume) {
-	want := "system/etc/vold.fstab"
-	if s.rom.Storage() == scatter.NAND {
-		want += ".nand"
-	}
-	for _, t := range s.tables {
-		for _, e := range t.entries {
-			switch {
-			case e.Form == fstab.FormVold && t.name == want:
-				file, out = t.name, append(out, volume{e.Mount, e.Device, e.Part})
-			case e.Form == fstab.FormVoldDevice:
+	for _, name := range []string{"system/etc/vold.fstab", "ramdisk/fstab"} {
+		for _, t := range s.tables {
+			if !strings.HasPrefix(t.name, name) || strings.Contains(t.name, "nand") != (s.rom.Storage() == scatter.NAND) || len(out) > 0 {
+				continue
+			}
+			for _, e := range t.entries {
+				if e.Form != fstab.FormVold && e.Form != fstab.FormVoldDevice || slices.ContainsFunc(out, func(v volume) bool { return v.label == e.Mount }) {
+					continue
+				}
 				file, out = t.name, append(out, volume{e.Mount, e.Device, e.Part})
 			}
 		}

@@ -148,12 +148,34 @@ func (s *side) modems() (files, kinds []string) {
 	return files, kinds
 }
 
+// checkDatabase looks whether the modem's database, whose name carries the
+// modem's kind, belongs to one of the images.
+func (s *side) checkDatabase(c *checker) {
+	images, kinds := s.modems()
+	var names, strange []string
+	for _, p := range s.under("etc/mddb") {
+		base := path.Base(p)
+		names = append(names, base)
+		for _, k := range modemKinds {
+			if strings.Contains(strings.ToLower(base), "_"+k) && len(kinds) > 0 && !slices.Contains(kinds, k) {
+				strange = append(strange, base)
+			}
+		}
+	}
+	if len(strange) > 0 {
+		c.add("modem-database", s.name, "", at(s.name, "system/etc/firmware", list(images)), at(s.name, "system/etc/mddb", list(names)))
+	}
+}
+
 // checkRadio compares modem, radio interface and SIM count.
 func checkRadio(c *checker) error {
 	df, dk := c.donor.modems()
 	tf, tk := c.target.modems()
 	if len(dk) > 0 && len(tk) > 0 && len(missing(dk, tk))+len(missing(tk, dk)) > 0 {
 		c.add("modem-generation", "", "", both("system/etc/firmware", list(df), list(tf))...)
+	}
+	for _, s := range c.sides() {
+		s.checkDatabase(c)
 	}
 	c.differProp("ril-library", "rild.libpath")
 	c.differProp("ril-library", "ro.telephony.ril_class")

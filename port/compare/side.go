@@ -244,14 +244,15 @@ func (s *side) has(p string) bool {
 	return s.ramdisk != nil && s.ramdisk.Lookup(strings.TrimPrefix(p, "/")) != nil
 }
 
-// names lists the drivers of a kind, each once, in the table's order.
+// names lists the drivers of a kind, each once, in the table's order. A kernel
+// writes a chip's name in capitals here and small there: that is one driver.
 func names(d *kernel.Drivers, kind kernel.Kind) []string {
 	if d == nil {
 		return nil
 	}
 	var out []string
 	for _, v := range d.Of(kind) {
-		if !slices.Contains(out, v.Name) {
+		if !slices.ContainsFunc(out, func(n string) bool { return strings.EqualFold(n, v.Name) }) {
 			out = append(out, v.Name)
 		}
 	}
