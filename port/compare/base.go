@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -150,6 +151,11 @@ func checkPlatform(c *checker) error {
 	}
 	if d, t := c.donor.soc(), c.target.soc(); d != "" && t != "" && d != t {
 		c.add("soc-mismatch", "", "", both("boot.img", d, t)...)
+	}
+	for _, s := range c.sides() {
+		if p, l := s.preloader, s.rom.Scatter; p != nil && l != nil && p.Project != "" && l.Project != "" && !strings.EqualFold(p.Project, l.Project) {
+			c.add("board-mixed", s.name, "", at(s.name, cmp.Or(p.File, "preloader"), p.Project), at(s.name, l.File, "project "+l.Project))
+		}
 	}
 	// Where only one side has a kernel, or a build.prop, the other's claim counts.
 	d, t := c.donor.chip(), c.target.chip()

@@ -56,6 +56,7 @@ var codes = []Code{
 	{"platform-mismatch", blocker, "the donor was made for another chip", "the phone does not start, or camera, sound and modem stay dead", "look for a donor of the same chip"},
 	{"soc-mismatch", blocker, "the kernels were built for different chips", "the phone does not start", "look for a donor of the same chip"},
 	{"soc-claim", risk, "build.prop claims another chip than the kernel was built for", "the ROM is not what it says it is", "believe the kernel; look for the true firmware of this phone"},
+	{"board-mixed", risk, "the parts of one ROM name different boards", "it may be a mixture of two phones' firmware: screen, touch or camera dead", "look for one whole firmware of this phone; the preloader's name is the truest"},
 	{"android-mismatch", blocker, "donor and target are different Android versions: the target's drivers were not made for the donor's framework", "boot loop, or camera, sound and video dead", "look for a donor of the target's version, for firmware of the donor's version made for this phone, or port with --style look"},
 	{"branch-mismatch", risk, "donor and target come from different MediaTek branches: driver files and framework may not link", "camera, video or display services restarting", "take whole groups from one side, as mtkport plan does"},
 	{"release-mismatch", note, "donor and target come from different MediaTek releases of one branch", "", "mostly harmless; suspect it first when a media service restarts"},

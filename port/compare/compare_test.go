@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -12,9 +13,14 @@ import (
 	"testing"
 
 	"mtkport"
+	"mtkport/bootimg/kernel"
 	"mtkport/port/plan"
 	"mtkport/port/rom"
 	"mtkport/port/synth"
+	"mtkport/profiles/scatter"
+	"mtkport/ramdisk/fstab"
+	"mtkport/ramdisk/initrc"
+	"mtkport/sysimg/tree"
 )
 
 var (
@@ -184,36 +190,24 @@ func TestSelf(t *testing.T) {
 	}
 }
 
-// TestDifferences changes one fact of the donor's build.prop or kernel at a time.
+// TestDifferences changes one fact of two equal sides at a time.
 func TestDifferences(t *testing.T) {
-	for _, c := range []struct {
-		code     string
-		style    plan.Style
-		severity mtkport.Severity
-		edit     func(d, t *side)
-	}{
-		{"platform-mismatch", plan.Drivers, mtkport.Blocker, func(d, t *side) { d.props.Set("ro.mediatek.platform", "MT6589") }},
-		{"soc-claim", plan.Drivers, mtkport.Risk, func(d, t *side) { d.props.Set("ro.mediatek.platform", "MT6589") }},
-		{"android-mismatch", plan.Drivers, mtkport.Blocker, func(d, t *side) { d.props.Set("ro.build.version.sdk", "19") }},
-		{"android-mismatch", plan.Look, mtkport.Risk, func(d, t *side) { d.props.Set("ro.build.version.sdk", "19") }},
-		{"branch-mismatch", plan.Drivers, mtkport.Risk, func(d, t *side) { d.props.Set("ro.mediatek.version.branch", "ALPS.KK1.MP") }},
-		{"abi-mismatch", plan.Drivers, mtkport.Blocker, func(d, t *side) {
-			d.props.Set("ro.product.cpu.abi", "x86")
-			t.props.Set("ro.product.cpu.abi", "armeabi-v7a")
-		}},
-		{"system-too-big", plan.Drivers, mtkport.Blocker, func(d, t *side) { d.size = 1 << 40 }},
-		{"screen-density-panel", plan.Drivers, mtkport.Note, func(d, t *side) { d.props.Set("ro.sf.lcd_density", "480") }},
-		{"mount-fs", plan.Drivers, mtkport.Risk, func(d, t *side) { d.defaults.Set("ro.mount.fs", "UBIFS") }},
-	} {
-		p := firmware(t, synth.Panther())
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := synth.Panther().Firmware(context.Background(), root); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range differences {
 		ck := &checker{ctx: context.Background(), opt: Options{Style: c.style}}
-		var err, err2 error
-		ck.donor, err = gather(ck.ctx, "donor", p)
-		ck.target, err2 = gather(ck.ctx, "target", firmware(t, synth.Panther()))
-		if err := errors.Join(err, err2); err != nil {
-			t.Fatal(err)
-		}
-		if ck.opt.Rules, err = plan.Default(); err != nil {
+		var err, err2, err3 error
+		ck.donor, err = gather(ck.ctx, "donor", open(t, dir))
+		ck.target, err2 = gather(ck.ctx, "target", open(t, dir))
+		ck.opt.Rules, err3 = plan.Default()
+		if err := errors.Join(err, err2, err3); err != nil {
 			t.Fatal(err)
 		}
 		c.edit(ck.donor, ck.target)
@@ -226,6 +220,115 @@ func TestDifferences(t *testing.T) {
 		if f == nil || f.Severity != c.severity {
 			t.Errorf("%s, style %s: %+v", c.code, c.style, f)
 		}
+	}
+}
+
+func prop1(key, value string) func(d, _ *side) { return func(d, _ *side) { d.props.Set(key, value) } }
+
+func layout(s *side, edit func(l *scatter.Layout)) {
+	r, l := *s.rom, *s.rom.Scatter
+	edit(&l)
+	r.Scatter, s.rom = &l, &r
+}
+
+func put(s *side, p string, b string) {
+	s.files[p] = &tree.Node{Mode: tree.Regular | 0o644, Data: tree.Bytes([]byte(b))}
+	s.paths = append(s.paths, p)
+}
+
+var differences = []struct {
+	code     string
+	style    plan.Style
+	severity mtkport.Severity
+	edit     func(d, t *side)
+}{
+	{"platform-mismatch", plan.Drivers, blocker, prop1("ro.mediatek.platform", "MT6589")},
+	{"soc-claim", plan.Drivers, risk, prop1("ro.mediatek.platform", "MT6589")},
+	{"android-mismatch", plan.Drivers, blocker, prop1("ro.build.version.sdk", "19")},
+	{"android-mismatch", plan.Look, risk, prop1("ro.build.version.sdk", "19")},
+	{"branch-mismatch", plan.Drivers, risk, prop1("ro.mediatek.version.branch", "ALPS.KK1.MP")},
+	{"screen-density-panel", plan.Drivers, note, prop1("ro.sf.lcd_density", "480")},
+	{"abi-mismatch", plan.Drivers, blocker, func(d, t *side) {
+		d.props.Set("ro.product.cpu.abi", "x86")
+		t.props.Set("ro.product.cpu.abi", "armeabi-v7a")
+	}},
+	{"abi-mismatch", plan.Drivers, blocker, func(d, _ *side) { put(d, "lib64/libc.so", "x") }},
+	{"system-too-big", plan.Drivers, blocker, func(d, _ *side) { d.size = 1 << 40 }},
+	{"mount-fs", plan.Drivers, risk, func(d, _ *side) { d.defaults.Set("ro.mount.fs", "UBIFS") }},
+	{"mount-partition-missing", plan.Drivers, risk, func(d, _ *side) {
+		d.tables = append(d.tables, table{"ramdisk/fstab", fstab.Parse([]byte("/emmc@custpack /custpack ext4 ro wait\n"))})
+	}},
+	{"mount-notation", plan.Drivers, risk, func(d, _ *side) {
+		d.scripts, d.tables = nil, []table{{"ramdisk/fstab", fstab.Parse([]byte("/dev/block/platform/mtk-msdc.0/by-name/system /system ext4 ro wait\n"))}}
+	}},
+	{"storage-list", plan.Drivers, risk, func(d, _ *side) {
+		d.tables = []table{{"system/etc/vold.fstab", fstab.Parse([]byte("dev_mount sdcard /storage/sdcard0 emmc@nowhere /devices/platform/mtk-msdc.0/mmc_host\n"))}}
+	}},
+	{"storage-mismatch", plan.Look, blocker, func(d, _ *side) { layout(d, func(l *scatter.Layout) { l.Storage = scatter.NAND }) }},
+	{"nand-geometry", plan.Drivers, blocker, func(d, t *side) {
+		layout(d, func(l *scatter.Layout) { l.Storage, l.BlockSize = scatter.NAND, 0x40000 })
+		layout(t, func(l *scatter.Layout) { l.Storage, l.BlockSize = scatter.NAND, 0x20000 })
+	}},
+	{"board-mixed", plan.Drivers, risk, func(d, _ *side) { layout(d, func(l *scatter.Layout) { l.Project = "tiger" }) }},
+	{"partition-donor-only", plan.Drivers, note, func(d, _ *side) {
+		layout(d, func(l *scatter.Layout) {
+			l.Partitions = append(slices.Clone(l.Partitions), scatter.Partition{Name: "CUSTPACK", Size: 1 << 20})
+		})
+	}},
+	{"modem-generation", plan.Drivers, risk, func(d, t *side) {
+		put(d, "etc/firmware/modem_1_2g_n.img", "x")
+		put(t, "etc/firmware/modem_1_wg_n.img", "x")
+	}},
+	{"modem-database", plan.Drivers, note, func(d, _ *side) {
+		put(d, "etc/firmware/modem_1_wg_n.img", "x")
+		put(d, "etc/mddb/BPLGUInfoCustomApp_X_1_tg_n", "x")
+	}},
+	{"donor-modules-refused", plan.Drivers, risk, func(d, _ *side) { d.modules = append(d.modules, foreign()) }},
+	{"modules-refused", plan.Drivers, risk, func(_, t *side) { t.modules = append(t.modules, foreign()) }},
+	{"insmod-nowhere", plan.Drivers, note, func(_, t *side) {
+		t.scripts = append(t.scripts, script{"init.x.rc", initrc.Parse([]byte("on boot\n    insmod /system/lib/modules/nothing.ko\n"))})
+	}},
+	{"bootclasspath-missing", plan.Drivers, risk, func(_, t *side) {
+		t.scripts = append(t.scripts, script{"init.x.rc", initrc.Parse([]byte("on init\n    export BOOTCLASSPATH /system/framework/own.jar\n"))})
+	}},
+	{"device-door", plan.Drivers, risk, func(d, _ *side) { put(d, "lib/libblisrc_x.so", "\x7fELF /dev/ebc\x00") }},
+	{"service-donor-only", plan.Drivers, note, func(_, t *side) { t.started = t.started[:1] }},
+	{"service-target-only", plan.Drivers, risk, func(_, t *side) { start(t, "bin/there") }},
+	{"proximity-calibration", plan.Drivers, risk, func(_, t *side) { start(t, "bin/nvram_proximity") }},
+}
+
+// start gives a side a program that its init files start.
+func start(s *side, p string) {
+	_ = s.rom.System.Put(p, &tree.Node{Mode: tree.Regular | 0o755})
+	s.started = append(s.started, "/system/"+p)
+}
+
+func foreign() kernel.ModuleFile {
+	b := synth.Module("wlan", "3.4.67 SMP preempt mod_unload ARMv7 ", "", "printk")
+	m, err := kernel.OpenModule(bytes.NewReader(b), int64(len(b)))
+	return kernel.ModuleFile{File: "/system/lib/modules/wlan_x.ko", Module: m, Err: err}
+}
+
+// TestStorageList reads the paths out of a framework's storage list, in both
+// forms of strings that a binary XML file has.
+func TestStorageList(t *testing.T) {
+	wide := []byte{}
+	for _, r := range "/storage/sdcard1" {
+		wide = append(wide, byte(r), 0)
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("res/xml/storage_list.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Write(append([]byte("\x03\x00/mnt/sdcard\x00\x00\x00"), wide...))
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := &side{files: map[string]*tree.Node{"framework/framework-res.apk": {Mode: tree.Regular, Data: tree.Bytes(b.Bytes())}}}
+	if got := s.storageList(); !slices.Equal(got, []string{"/mnt/sdcard", "/storage/sdcard1"}) {
+		t.Errorf("got %q", got)
 	}
 }
 

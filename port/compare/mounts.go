@@ -160,49 +160,52 @@ func (s *side) exported() []string {
 // checkVolumes compares the lists of cards and internal storage: both sides', and
 // each with the target's partitions and exports.
 func checkVolumes(c *checker) error {
-	df, d := c.donor.volumes()
-	tf, t := c.target.volumes()
 	var why []string
 	var ev []mtkport.Evidence
+	say := func(reason string, e ...mtkport.Evidence) {
+		if reason != "" {
+			why = append(why, reason)
+		}
+		ev = append(ev, e...)
+	}
+	_, d := c.donor.volumes()
+	_, t := c.target.volumes()
 	if len(d) > 0 && len(t) > 0 && !slices.Equal(d, t) {
-		why = append(why, "donor and target list different cards")
+		say("donor and target list different cards")
 	}
-	for _, s := range []struct {
-		name, file string
-		vs         []volume
-	}{{"donor", df, d}, {"target", tf, t}} {
-		for _, v := range s.vs {
-			ev = append(ev, at(s.name, s.file, v.String()))
-			if _, part, ok := strings.Cut(v.part, "@"); ok && c.lacksPartition(part) {
-				why = append(why, fmt.Sprintf("%s's list has %s on the partition %s, which the target's layout does not have", s.name, v.label, part))
-				ev = append(ev, at("target", c.target.rom.Scatter.File, "no partition "+part))
-			}
+	for _, s := range c.sides() {
+		c.volumesOf(s, say)
+	}
+	if len(d) == 0 {
+		d = t
+	}
+	if x := c.target.exported(); len(x) > 0 && len(d) > 0 {
+		reason := ""
+		if len(x) != len(d) {
+			reason = fmt.Sprintf("the lists have %s, the target's init files export %d", count(len(d), "volume"), len(x))
 		}
+		say(reason, at("target", "ramdisk", strings.Join(x, " ")))
 	}
-	exports := c.target.exported()
-	list1 := d
-	if len(list1) == 0 {
-		list1 = t
-	}
-	if len(exports) > 0 && len(list1) > 0 && len(exports) != len(list1) {
-		why = append(why, fmt.Sprintf("the lists have %s, the target's init files export %d", count(len(list1), "volume"), len(exports)))
-	}
-	if len(exports) > 0 {
-		ev = append(ev, at("target", "ramdisk", strings.Join(exports, " ")))
-	}
-	dl, tl := c.donor.storageList(), c.target.storageList()
-	if len(dl) > 0 && len(tl) > 0 && !slices.Equal(dl, tl) {
-		why = append(why, "the frameworks list different storage")
-	}
-	for _, e := range []mtkport.Evidence{at("donor", storageListFile, list(dl)), at("target", storageListFile, list(tl))} {
-		if e.Value != "none" {
-			ev = append(ev, e)
-		}
+	if dl, tl := c.donor.storageList(), c.target.storageList(); len(dl) > 0 && len(tl) > 0 && !slices.Equal(dl, tl) {
+		say("the frameworks list different storage", at("donor", storageListFile, list(dl)), at("target", storageListFile, list(tl)))
 	}
 	if len(why) > 0 {
 		c.add("storage-list", "", "SD card: "+strings.Join(why, "; "), ev...)
 	}
 	return nil
+}
+
+// volumesOf shows one side's list, and what of it lies on no partition of the
+// target.
+func (c *checker) volumesOf(s *side, say func(string, ...mtkport.Evidence)) {
+	file, vs := s.volumes()
+	for _, v := range vs {
+		say("", at(s.name, file, v.String()))
+		if _, part, ok := strings.Cut(v.part, "@"); ok && c.lacksPartition(part) {
+			say(fmt.Sprintf("the %s's list has %s on the partition %s, which the target's layout does not have", s.name, v.label, part),
+				at("target", c.target.rom.Scatter.File, "no partition "+part))
+		}
+	}
 }
 
 const storageListFile = "system/framework/framework-res.apk res/xml/storage_list.xml"
