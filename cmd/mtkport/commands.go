@@ -11,6 +11,7 @@ func commands() []*cli.Command {
 		demoCommand(),
 		deviceCommand(),
 		flashCommand(),
+		inspectCommand(),
 		logoCommand(),
 		kernelCommand(),
 		manCommand(),
