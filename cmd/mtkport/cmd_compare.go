@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -89,8 +90,34 @@ func (e *env) printReport(r *compare.Report) error {
 	}
 	t.print()
 	e.printf("\n%d paths on both sides: %d identical, %d differ, %d not read\n\n", r.Paths.Shared, r.Paths.Identical, r.Paths.Differ, r.Paths.Unread)
-	e.printFindings(r.Findings)
+	e.printFindings(forPeople(r.Findings))
 	return nil
+}
+
+// maxEvidence is how many lines of evidence people get; --json has all.
+const maxEvidence = 8
+
+// forPeople shortens the evidence: of a file that only the target has, the
+// target's line says it.
+func forPeople(fs []mtkport.Finding) []mtkport.Finding {
+	out := slices.Clone(fs)
+	for i, f := range out {
+		var ev []mtkport.Evidence
+		gone := false
+		for _, v := range f.Evidence {
+			if gone {
+				v.Value += "; the donor has none"
+			}
+			if gone = v.Value == compare.Absent; !gone {
+				ev = append(ev, v)
+			}
+		}
+		if n := len(ev); n > maxEvidence+1 {
+			ev = append(ev[:maxEvidence:maxEvidence], mtkport.Evidence{Value: fmt.Sprintf("and %d more lines, see --json", n-maxEvidence)})
+		}
+		out[i].Evidence = ev
+	}
+	return out
 }
 
 // joined keeps a table's line short.

@@ -38,6 +38,15 @@ const (
 	blocker = mtkport.Blocker
 )
 
+// settledByLook are the risks that a port in style look does not run: it starts
+// from the target's system, and the donor's native code and framework stay behind.
+var settledByLook = []string{
+	"camera-files", "audio-files", "key-layout", "display-files", "firmware-files", "module-files", "radio-files", "wireless-files",
+	"nvram-files", "storage-files", "hardware-files", "camera-library-sensor", "gpu-interface", "gpu-library", "donor-modules-refused",
+	"kernel-release", "kernel-vermagic", "branch-mismatch", "bsp-sdk-mismatch", "modem-generation", "ril-library", "sim-count", "selinux", "mount-fs", "mount-notation",
+	"service-target-only", "proximity-calibration", "bootclasspath-missing", "bootclasspath-added",
+}
+
 // codes is the table of findings. Codes are stable: scripts read them.
 var codes = []Code{
 	{"part-missing", note, "a part that the comparison would look into is not in this ROM", "", "compare full ROMs where you can get them"},

@@ -178,6 +178,9 @@ func (c *checker) sides() []*side { return []*side{c.donor, c.target} }
 func (c *checker) add(code, subject, text string, ev ...mtkport.Evidence) *mtkport.Finding {
 	k := codeOf(code)
 	f := mtkport.Finding{Code: code, Severity: k.Severity, Subject: subject, Text: cmp.Or(text, k.Text), Evidence: ev, Symptom: k.Symptom, Fix: k.Fix}
+	if c.opt.Style == plan.Look && slices.Contains(settledByLook, code) {
+		f.Severity = min(f.Severity, note)
+	}
 	c.out = append(c.out, f)
 	return &c.out[len(c.out)-1]
 }

@@ -71,6 +71,11 @@ func TestCodes(t *testing.T) {
 			t.Errorf("%s: nothing gives it", code)
 		}
 	}
+	for _, code := range settledByLook {
+		if !seen[code] {
+			t.Errorf("%s is not in the table", code)
+		}
+	}
 	for _, code := range kindCodes {
 		if !seen[code] {
 			t.Errorf("%s is not in the table", code)
@@ -170,6 +175,10 @@ func TestSynth(t *testing.T) {
 	}
 	if r.Paths.Shared == 0 || r.Paths.Shared != r.Paths.Differ+r.Paths.Identical+r.Paths.Unread {
 		t.Errorf("paths do not add up: %+v", r.Paths)
+	}
+	look := compared(t, d, target, Options{Style: plan.Look})
+	if f := find(look, "camera-files", "lib/libcameracustom.so"); f == nil || f.Severity != mtkport.Note {
+		t.Errorf("style look starts from the target's libraries: %+v", f)
 	}
 	again := compared(t, d, target, Options{})
 	if len(again.Findings) != len(r.Findings) || again.Verdict != r.Verdict {

@@ -30,14 +30,18 @@ const (
 	maxShown    = 24       // files of one rule that evidence lists
 )
 
+// Absent is the value of the donor's evidence for a file that only the target has.
+const Absent = "absent: only the target has it"
+
 // group is what one rule's files came to.
 type group struct {
-	rule  *plan.Rule
-	ev    []mtkport.Evidence
-	files int
-	only  int                // of these, only the target has
-	keys  []mtkport.Evidence // scan codes that mean different keys
-	same  []string           // paths that both sides have alike: they are not at fault
+	rule   *plan.Rule
+	ev     []mtkport.Evidence // of files that both sides have
+	files  int
+	only   int                // of these, only the target has
+	absent []mtkport.Evidence // of files that only the target has
+	keys   []mtkport.Evidence // scan codes that mean different keys
+	same   []string           // paths that both sides have alike: they are not at fault
 }
 
 // checkFiles compares the files of both systems: sizes first, contents where it
@@ -159,14 +163,13 @@ func (g *group) add(p string, d, t *tree.Node) error {
 	if err != nil {
 		return err
 	}
-	dv := "absent: only the target has it"
-	if d != nil {
-		if dv, err = stamp(d); err != nil {
-			return err
-		}
+	if d == nil {
+		g.absent = append(g.absent, at("donor", "system/"+p, Absent), at("target", "system/"+p, tv))
+		return nil
 	}
+	dv, err := stamp(d)
 	g.ev = append(g.ev, at("donor", "system/"+p, dv), at("target", "system/"+p, tv))
-	return nil
+	return err
 }
 
 // stamp is a file's size and the head of its SHA-256.
@@ -196,16 +199,15 @@ func (c *checker) report(groups map[string]*group) {
 			text = "1 file differs from the donor's"
 		}
 		f := c.add(kindCodes[g.rule.Kind], g.rule.ID, text+": "+g.rule.Why, g.ev...)
+		f.Evidence = append(f.Evidence, g.keys...)
 		f.Symptom, f.Fix = g.rule.Symptom, "take the target's (rule "+g.rule.ID+")"
-		if g.rule.Kind == "keys" {
-			f.Evidence = append(f.Evidence, g.keys...)
-		}
-		if g.files > maxShown {
-			f.Evidence = append(f.Evidence, mtkport.Evidence{Value: fmt.Sprintf("and %d more", g.files-maxShown)})
-		}
 		if len(g.same) > 0 {
 			shown := g.same[:min(len(g.same), maxShown)]
 			f.Evidence = append(f.Evidence, mtkport.Evidence{Value: fmt.Sprintf("%s of this rule alike on both sides: system/%s", count(len(g.same), "file"), strings.Join(shown, " system/"))})
+		}
+		f.Evidence = append(f.Evidence, g.absent...)
+		if g.files > maxShown {
+			f.Evidence = append(f.Evidence, mtkport.Evidence{Value: fmt.Sprintf("and %d more", g.files-maxShown)})
 		}
 		if g.rule.Kind == "permission" {
 			f.Severity = note
