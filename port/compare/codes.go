@@ -50,7 +50,7 @@ var settledByLook = []string{
 // codes is the table of findings. Codes are stable: scripts read them.
 var codes = []Code{
 	{"part-missing", note, "a part that the comparison would look into is not in this ROM", "", "compare full ROMs where you can get them"},
-	{"part-unreadable", risk, "a part of this ROM could not be looked into", "", "check where the file comes from; a damaged download is the usual cause"},
+	{"part-unreadable", risk, "a part of this ROM could not be looked into", "unknown: what that part would show is not compared", "check where the file comes from; a damaged download is the usual cause"},
 
 	{"storage-mismatch", blocker, "donor and target live on different storage", "nothing is mounted: the phone stays on its logo", "look for a donor made for the target's storage"},
 	{"nand-geometry", blocker, "donor and target have NAND chips of different geometry", "the system is not mounted: the phone stays on its logo", "look for a donor with the same page and block size; an image written for another geometry cannot be read"},

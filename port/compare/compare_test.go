@@ -341,6 +341,37 @@ func TestStorageList(t *testing.T) {
 	}
 }
 
+// TestDamaged: a part that cannot be read is a finding, and the rest is compared.
+func TestDamaged(t *testing.T) {
+	var b bytes.Buffer
+	if err := synth.Lynx().Boot(&b); err != nil {
+		t.Fatal(err)
+	}
+	img := b.Bytes()
+	name := filepath.Join(t.TempDir(), "boot.img")
+	good := firmware(t, synth.Panther())
+	for off := 0x800; off+64 < len(img); off += len(img) / 6 {
+		bad := bytes.Clone(img)
+		for i := range 64 {
+			bad[off+i] ^= 0x5a
+		}
+		if err := os.WriteFile(name, bad, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := rom.Open(context.Background(), name)
+		if err != nil {
+			continue // refused as a whole
+		}
+		rep := compared(t, r, good, Options{})
+		if rep.Target.Files == 0 || find(rep, "part-missing", "donor") == nil {
+			t.Errorf("0x%x: %s", off, rep.Verdict)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestStopped(t *testing.T) {
 	p := firmware(t, synth.Panther())
 	ctx, stop := context.WithCancel(context.Background())

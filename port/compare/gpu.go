@@ -130,7 +130,7 @@ func checkDoors(c *checker) error {
 		}
 		found, offs, err := scan(c.donor.files[p], doorName)
 		if err != nil {
-			return err
+			return mtkport.InFile(err, "system/"+p)
 		}
 		for _, d := range found {
 			if !slices.Contains(doors, strings.TrimPrefix(d, "/dev/")) || len(ev[d]) >= 8 {
