@@ -1,6 +1,7 @@
 package flash_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -227,9 +228,13 @@ func (s *sweep) killed(bin string, b *bench, dir, agent string, k int64) error {
 	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	cmd := exec.CommandContext(ctx, bin, "flash", s.fw, "--port", line.Name(), "--da", agent, "--backup", dir, "--yes", "--quiet", "--unproven-nand", "--reconnect", "0", "--wait", "20s")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	started := make(chan struct{}) // the phone may hear of the program before Start returns
 	base, _ := b.phone.Moved()
 	b.phone.Hook = func(m simphone.Message) simphone.Action {
 		if k > 0 && m.Seq == base+k {
+			<-started
 			_ = cmd.Process.Kill()
 			return simphone.Action{Act: simphone.Cut, Byte: m.Len / 2}
 		}
@@ -237,13 +242,17 @@ func (s *sweep) killed(bin string, b *bench, dir, agent string, k int64) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- (&simphone.Server{Phone: b.phone, Line: line}).Run(ctx) }()
-	out, err := cmd.CombinedOutput()
+	err = cmd.Start()
+	close(started)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	cancel()
 	if serr := <-done; serr != nil && err == nil && !isClosed(serr) {
 		err = serr
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
+		err = fmt.Errorf("%w: %s", err, out.String())
 	}
 	return err
 }
