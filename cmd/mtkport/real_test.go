@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"testing"
 )
 
 // realFolder finds the folder of real firmware: $MTKPORT_REAL, or shared/real
@@ -31,13 +30,4 @@ func realFolder() string {
 func isDir(p string) bool {
 	st, err := os.Stat(p)
 	return err == nil && st.IsDir()
-}
-
-func realDir(t *testing.T) string {
-	t.Helper()
-	d := realFolder()
-	if d == "" {
-		t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-	}
-	return d
 }

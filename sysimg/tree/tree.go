@@ -112,7 +112,7 @@ func NewDir(perm uint32) *Node { return &Node{Mode: Dir | perm&0o7777} }
 // or "..", no slash, no NUL, at most 255 bytes.
 func CheckName(name string) error {
 	if name == "" || name == "." || name == ".." || len(name) > 255 || strings.ContainsAny(name, "/\x00") {
-		return fmt.Errorf("name %q: want 1 to 255 bytes without slash or NUL, not . or ..", name)
+		return fmt.Errorf("name %q: want 1 to 255 bytes without slash or NUL, neither dot nor dot-dot", name)
 	}
 	return nil
 }

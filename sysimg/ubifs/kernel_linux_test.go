@@ -231,9 +231,7 @@ func (v *vm) initrd(t *testing.T, name string, image []byte, id string, j vmJob)
 	for _, m := range []string{"virtio_pci", "virtio_blk", "lzo", "lzo_compress", "deflate", "zstd", "nandsim"} {
 		names = append(names, v.depends(t, m, seen)...)
 	}
-	for _, m := range v.depends(t, "ubifs", seen) {
-		names = append(names, m)
-	}
+	names = append(names, v.depends(t, "ubifs", seen)...)
 	for _, m := range names {
 		copyIn("modules/"+m, v.index[m])
 		switch m {

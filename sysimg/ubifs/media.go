@@ -279,7 +279,7 @@ func (m *master) bytes() []byte {
 // inode is an inode node's meaning; offsets from the node's start.
 type inode struct {
 	size                            uint64 // 48
-	atime, ctime, mtime             int64  // 56, 64, 72; nanoseconds at 80, 84, 88
+	mtime                           int64  // 72; nanoseconds at 88
 	mtimeNsec                       uint32
 	nlink, uid, gid, mode, flags    uint32 // 92
 	xattrCnt, xattrSize, xattrNames uint32 // 116, 120, 128
