@@ -69,16 +69,47 @@ func (r *Report) judge(s *side) {
 			r.Findings = append(r.Findings, c.finding())
 		}
 	}
+	r.Findings = append(r.Findings, s.overridden()...)
+}
+
+// overridden finds read-only properties that are assigned twice with different
+// values, in one file or in two: the usual way to cover up an honest one.
+func (s *side) overridden() []mtkport.Finding {
+	var order []string
+	all := map[string][]mtkport.Evidence{}
+	for _, p := range slices.Backward(s.props) { // init reads default.prop first
+		for _, line := range strings.Split(string(p.f.Bytes()), "\n") {
+			key, val, ok := strings.Cut(strings.TrimSpace(line), "=")
+			if key, val = strings.TrimSpace(key), strings.TrimSpace(val); !ok || val == "" || !strings.HasPrefix(key, "ro.") {
+				continue
+			}
+			if all[key] == nil {
+				order = append(order, key)
+			}
+			all[key] = append(all[key], mtkport.Evidence{File: p.file, Value: printable(key + "=" + val)})
+		}
+	}
+	var out []mtkport.Finding
+	for _, key := range order {
+		if ev := all[key]; slices.ContainsFunc(ev, func(v mtkport.Evidence) bool { return v.Value != ev[0].Value }) && len(out) < 64 {
+			out = append(out, codeFinding("claim-overridden", key, key+" is set twice, and differently", ev[:min(len(ev), 4)]))
+		}
+	}
+	return out
 }
 
 // finding words a disagreement with the text of its code.
 func (c *Claim) finding() mtkport.Finding {
-	code := "claim-" + c.Question
-	f := mtkport.Finding{Code: code, Severity: mtkport.Risk, Subject: c.Question, Evidence: c.Evidence,
-		Text: fmt.Sprintf("claims %s, is %s", c.Claimed, c.Real)}
-	if c.fit != "" {
-		f.Text = c.fit
+	text := c.fit
+	if text == "" {
+		text = fmt.Sprintf("claims %s, is %s", c.Claimed, c.Real)
 	}
+	return codeFinding("claim-"+c.Question, c.Question, text, c.Evidence)
+}
+
+// codeFinding is a finding with symptom and cure of its code.
+func codeFinding(code, subject, text string, ev []mtkport.Evidence) mtkport.Finding {
+	f := mtkport.Finding{Code: code, Severity: mtkport.Risk, Subject: subject, Evidence: ev, Text: text}
 	for _, k := range Codes() {
 		if k.Code == code {
 			f.Symptom, f.Fix = k.Symptom, k.Fix

@@ -22,6 +22,7 @@ func Codes() []Code {
 		{"claim-board", "the parts are of different boards", "the phone does not start, or a part stays dead", "put the firmware together from one source"},
 		{"claim-model", "a maker's name on a phone that it never made", "firmware for the claimed model bricks the phone", "look for firmware by the board name of preloader and scatter"},
 		{"claim-fingerprint", "the fingerprint is of another build", "the market and some apps take the phone for another model", real},
+		{"claim-overridden", "a property is set twice, and differently", "the phone shows the first value; tools that read the last show another", "keep the honest value and take the other out"},
 		{"inspect-unreadable", "a part of the file or ROM cannot be read", "", "take the file from its source again; keep this one"},
 	}
 }

@@ -62,16 +62,17 @@ func Path(ctx context.Context, name string) (*Report, error) {
 	if st.IsDir() {
 		return r, mtkport.InFile(r.folder(ctx), name)
 	}
+	const chars = os.ModeDevice | os.ModeCharDevice
+	if m := st.Mode(); !m.IsRegular() && m&chars != os.ModeDevice { // opening a pipe would wait for its writer
+		return nil, &mtkport.Error{File: name, Off: mtkport.NoOffset, Found: "no file that can be read at any place", Want: "a file, a folder or a block device", Err: mtkport.ErrFormat}
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r.Size = st.Size()
-	if !st.Mode().IsRegular() {
-		if r.Size, err = f.Seek(0, io.SeekEnd); err != nil { // a block device has a size, a pipe has none
-			return nil, &mtkport.Error{File: name, Off: mtkport.NoOffset, Found: "no file that can be read at any place", Want: "a file, a folder or a block device", Err: mtkport.ErrFormat}
-		}
+	if r.Size, err = f.Seek(0, io.SeekEnd); err != nil { // a block device's size is not in its Stat
+		return nil, err
 	}
 	return r, mtkport.InFile(r.file(ctx, f, r.Size), name)
 }

@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -84,6 +85,15 @@ func TestReal(t *testing.T) {
 		{"a516-allegro/dumchar_info", "dumchar-info", "MBR at", "linear 0x600000"},
 		{"a516-allegro/donor-build.prop", "build-prop", "ro.product.model", "Collo DG100"},
 		{"a516-allegro/fstab", "fstab", "", ""},
+		{"layouts/bq-e10/recovery.fstab", "fstab", "", ""},
+		{"layouts/gmd-mt6589/mounts", "fstab", "", ""},
+		{"layouts/orangepi3g-nand/recovery_yaffs2.fstab", "fstab", "", ""},
+		{"a516-allegro/vold.fstab", "fstab", "", ""},
+		{"s960-kk-forms/ueventd.rc", "ueventd-rc", "", ""},
+		{"s960-kk-forms/init.usb.rc", "init-rc", "", ""},
+		{"s960-kk-forms/file_contexts", "file-contexts", "", ""},
+		{"s960-kk-forms/updater-script", "updater-script", "", ""},
+		{"advan-mt6572-blobs/partition_permission.sh", "shell-script", "", ""},
 	} {
 		r := look(t, filepath.Join(dir, c.file))
 		if r.Is != c.is || value(r, c.fact) != c.value {
@@ -131,7 +141,7 @@ func lying(t *testing.T, dir string, root *os.Root) {
 	lib := []byte("\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00\x28\x00\x01\x00\x00\x00")
 	for n, b := range map[string][]byte{
 		"system/lib/libdvm.so": lib, "system/lib/libc.so": append(lib, make([]byte, 64)...), "system/bin/sh": lib, "system/etc/hosts": nil,
-		"system/build.prop": []byte("ro.build.version.release=9\r\nro.build.version.sdk=17\nro.product.brand=samsung\nro.product.model=SM-G950F\n" +
+		"system/build.prop": []byte("ro.build.version.release=9\r\nro.build.version.sdk=17\nro.build.version.release=4.2.2\nro.product.brand=samsung\nro.product.model=SM-G950F\n" +
 			"ro.product.device=dreamlte\nro.board.platform=mt6797\nro.product.cpu.abi=arm64-v8a\nro.sf.lcd_density=480\nro.ram_size=6GB\nro.rom_size=128GB\n" +
 			"ro.build.fingerprint=samsung/x/other:9/PPR1/1:user/release-keys\n"),
 	} {
@@ -151,7 +161,7 @@ func lying(t *testing.T, dir string, root *os.Root) {
 			t.Errorf("%+v: wants symptom, fix and evidence of both sides", f)
 		}
 	}
-	for _, code := range []string{"claim-android-version", "claim-cpu", "claim-abi", "claim-storage", "claim-panel", "claim-model", "claim-fingerprint"} {
+	for _, code := range []string{"claim-android-version", "claim-cpu", "claim-abi", "claim-storage", "claim-panel", "claim-model", "claim-fingerprint", "claim-overridden"} {
 		if !got[code] {
 			t.Errorf("no %s; claims %+v", code, r.Claims)
 		}
@@ -179,6 +189,16 @@ func TestDamaged(t *testing.T) {
 		if err == nil || r == nil || r.Is != c.is || !strings.Contains(err.Error(), p) {
 			t.Errorf("%s: %+v, %v; want a fault that names the file, of a %s", name, r, err, c.is)
 		}
+	}
+}
+
+// TestPipe: what cannot be read at any place is refused at once.
+func TestPipe(t *testing.T) {
+	if _, err := os.Stat("/dev/zero"); err != nil {
+		t.Skip("needs /dev/zero")
+	}
+	if _, err := inspect.Path(context.Background(), "/dev/zero"); !errors.Is(err, mtkport.ErrFormat) {
+		t.Errorf("%v, want a refusal", err)
 	}
 }
 

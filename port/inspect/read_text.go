@@ -24,7 +24,8 @@ var (
 	configLine = regexp.MustCompile(`(?m)^(CONFIG_[A-Z0-9_]+=|# CONFIG_[A-Z0-9_]+ is not set)`)
 	makeLine   = regexp.MustCompile(`(?m)^(CUSTOM_|MTK_)[A-Z0-9_]+ *= *`)
 	initLine   = regexp.MustCompile(`(?m)^(on (init|fs|boot|early-init|post-fs|property:\S+)|service \S+ /\S+)`)
-	fstabLine  = regexp.MustCompile(`(?m)^(/|emmc@|mtd@|ubi@)\S*\s+\S+\s+\S+|^dev_mount\s+\S+`)
+	fstabLine  = regexp.MustCompile(`(?m)^\S+\s+(\S+\s+)?(ext[234]|yaffs2?|ubifs|vfat|emmc|mtd|auto|tmpfs|rootfs|swap|f2fs|squashfs)(\s|$)|^dev_mount\s+\S+`)
+	nodeLine   = regexp.MustCompile(`(?m)^/\S+\s+(\S+\s+)?0[0-7]{3}\s+\w+\s+\w+\s*$`)
 	edifyLine  = regexp.MustCompile(`(?m)^\s*(mount|set_perm|set_perm_recursive|set_metadata|package_extract_(dir|file)|ui_print|show_progress|assert)\(`)
 	labelLine  = regexp.MustCompile(`(?m)^/\S*\s+(-.\s+)?u:object_r:`)
 )
@@ -33,12 +34,14 @@ var (
 var textReaders = []reader{
 	{"scatter", "scatter file", isText, readScatter},
 	{"dumchar-info", "partition list of a running phone (/proc/dumchar_info)", lines(regexp.MustCompile(`(?m)^Part_Name|^preloader\s+0x`)), readDumchar},
+	{"shell-script", "shell script", magic("#!/"), nothingMore},
 	{"updater-script", "recovery's installation script", lines(edifyLine), nothingMore},
 	{"file-contexts", "SELinux labels of files", lines(labelLine), nothingMore},
 	{"build-prop", "Android properties", lines(propLine), readProps},
 	{"kernel-config", "kernel configuration", lines(configLine), readConfig},
 	{"project-config", "project configuration of a MediaTek build", lines(makeLine), readConfig},
 	{"init-rc", "script of init", lines(initLine), nothingMore},
+	{"ueventd-rc", "owners and modes of device nodes", lines(nodeLine), nothingMore},
 	{"fstab", "list of mounts", lines(fstabLine), nothingMore},
 	{"text", "text of no known sort", isText, readText},
 }
