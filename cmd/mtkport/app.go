@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -133,22 +135,30 @@ func welcome(c *cli.Context) error {
 // stdinName is the argument that stands for standard input or output.
 const stdinName = "-"
 
-// openInput opens a file for random access. Close it.
+// openInput opens a file for random access. Close it. A pipe is refused before
+// it is opened: nobody may be at its other end, and it cannot be read twice.
 func openInput(name string) (*os.File, int64, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			pe.Op = "open" // which is what the user asked for
+		}
+		return nil, 0, err
+	}
+	switch mode := st.Mode(); {
+	case mode.IsDir():
+		return nil, 0, fmt.Errorf("%s: is a folder, want a file", name)
+	case mode&(os.ModeNamedPipe|os.ModeSocket|os.ModeCharDevice) != 0:
+		return nil, 0, fmt.Errorf("%s: is a pipe, a socket or a terminal, want a file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, 0, err
 	}
 	size, err := f.Seek(0, io.SeekEnd) // also right for block devices
-	if err == nil {
-		var st os.FileInfo
-		if st, err = f.Stat(); err == nil && st.IsDir() {
-			err = fmt.Errorf("%s: is a folder, want a file", name)
-		}
-	}
 	if err != nil {
-		f.Close()
-		return nil, 0, err
+		return nil, 0, errors.Join(err, f.Close())
 	}
 	return f, size, nil
 }
