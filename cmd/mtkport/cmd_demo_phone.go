@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mtkport"
@@ -27,6 +28,7 @@ type demoPhone struct {
 	phone *simphone.Phone
 	line  simphone.Line
 	cfg   flash.Config
+	limit *atomic.Int64 // bytes written at which the cable comes off; 0: never
 	stop  func() error
 }
 
@@ -53,6 +55,8 @@ func (d *demo) plugIn(ctx context.Context) (*demoPhone, error) {
 	if _, err := ph.Fill(layout, inUse(imagesOf(d.target, simphone.Noise(uint64(profile.Random[0])))), true); err != nil {
 		return nil, err
 	}
+	limit := new(atomic.Int64)
+	ph.Hook = pullAt(limit)
 	line, err := simphone.ListenTCP("127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func (d *demo) plugIn(ctx context.Context) (*demoPhone, error) {
 		defer close(ended)
 		_ = srv.Run(run) // ends with the context; the session hears of every fault
 	}()
-	return &demoPhone{phone: ph, line: line, cfg: flash.Config{Addr: usb.Parse(line.Name()), DA: container, Wait: time.Minute, Progress: d.e.roomProgress()},
+	return &demoPhone{phone: ph, line: line, limit: limit, cfg: flash.Config{Addr: usb.Parse(line.Name()), DA: container, Wait: time.Minute, Progress: d.e.roomProgress()},
 		stop: func() error { cancel(); err := line.Close(); <-ended; return err }}, nil
 }
 
@@ -94,14 +98,16 @@ func (w worn) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // pullAt pulls the cable, once, when so many bytes were written to the phone.
-func pullAt(limit int64) simphone.Hook {
+// The limit is set while the phone is already talking.
+func pullAt(at *atomic.Int64) simphone.Hook {
 	var mu sync.Mutex
 	var written int64
 	pulled := false
 	return func(m simphone.Message) simphone.Action {
 		mu.Lock()
 		defer mu.Unlock()
-		if m.Dir != simphone.In || m.What != "WRITE data" || pulled {
+		limit := at.Load()
+		if m.Dir != simphone.In || m.What != "WRITE data" || pulled || limit == 0 {
 			return simphone.Action{}
 		}
 		if written+int64(m.Len) < limit {
@@ -131,7 +137,7 @@ func (d *demo) onto(ctx context.Context) (err error) {
 			printPlan(d.e, pl)
 		}
 		write, _ := pl.Bytes()
-		p.phone.Hook = pullAt(write * cutAt / 100)
+		p.limit.Store(write * cutAt / 100)
 		return nil
 	}}
 	d.say("The Panther hangs on a cable, simulated: it speaks as the real one does and keeps its own record of every write.")
