@@ -98,6 +98,18 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// TestTestHelp: only tests import the packages that help tests, so no program
+// depends on files that only its makers have.
+func TestTestHelp(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, imp := range s.file.Imports {
+			if p, _ := strconv.Unquote(imp.Path.Value); within(p, "mtkport/testdata") || p == "mtkport/sysimg/tree/treetest" {
+				t.Errorf("%s imports %s", s.name, p)
+			}
+		}
+	}
+}
+
 // TestRoomsAreSilent: packages are libraries. They print nothing, log nothing,
 // and never end the program.
 func TestRoomsAreSilent(t *testing.T) {

@@ -11,25 +11,8 @@ import (
 
 	"mtkport"
 	"mtkport/bootimg"
+	"mtkport/testdata/realfile"
 )
-
-// realDir finds the folder of real firmware: $MTKPORT_REAL, or shared/real
-// beside the checkout.
-func realDir(t testing.TB) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, _ := os.Getwd()
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		d := filepath.Join(dir, "shared", "real")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-	}
-	t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-	return ""
-}
 
 func open(t testing.TB, b []byte) *bootimg.Image {
 	t.Helper()
@@ -52,7 +35,7 @@ func write(t testing.TB, e io.WriterTo) []byte {
 // TestRealBoot opens every real boot image and MTK-headed file; each must come
 // back byte for byte, straight and through a folder.
 func TestRealBoot(t *testing.T) {
-	dir := filepath.Join(realDir(t), "boot")
+	dir := filepath.Join(realfile.Dir(t), "boot")
 	ents, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +69,7 @@ func TestRealBoot(t *testing.T) {
 
 // TestRealFacts checks what is known of some images from elsewhere.
 func TestRealFacts(t *testing.T) {
-	dir := filepath.Join(realDir(t), "boot")
+	dir := filepath.Join(realfile.Dir(t), "boot")
 	for _, c := range []struct {
 		file                    string
 		name                    string

@@ -18,20 +18,8 @@ import (
 	"mtkport/port/splice"
 	"mtkport/sysimg"
 	"mtkport/sysimg/tree"
+	"mtkport/testdata/realfile"
 )
-
-// allegro is a checkout of the public repository
-// GoldRenard/AllegroROM_4.2.2_mt6572: OSPackage is the donor, HWPackage/A516_S117
-// what its author took from the target, perm_info the list of links and owners
-// that his packer turns into an updater-script.
-func allegro(t *testing.T) string {
-	t.Helper()
-	d := os.Getenv("MTKPORT_ALLEGRO")
-	if d == "" {
-		t.Skip("needs MTKPORT_ALLEGRO, a checkout of the public AllegroROM_4.2.2_mt6572")
-	}
-	return d
-}
 
 // donorZip makes the flashable zip of the donor: system/ and a script out of
 // perm_info.
@@ -49,7 +37,7 @@ func donorZip(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	fmt.Fprint(w, script(t, filepath.Join(dir, "perm_info")))
-	root := filepath.Join(dir, "OSPackage")
+	root := filepath.Join(dir, "donor")
 	err = filepath.WalkDir(filepath.Join(root, "system"), func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -101,8 +89,8 @@ func script(t *testing.T, permInfo string) string {
 }
 
 func TestAllegro(t *testing.T) {
-	dir := allegro(t)
-	job := Job{Donor: donorZip(t, dir), Target: filepath.Join(dir, "HWPackage", "A516_S117")}
+	dir := realfile.Allegro(t)
+	job := Job{Donor: donorZip(t, dir), Target: filepath.Join(dir, "target")}
 	out := filepath.Join(t.TempDir(), "bundle")
 	r, err := Run(context.Background(), job, out)
 	if err != nil {
@@ -142,7 +130,7 @@ func e2fsck(t *testing.T, name string) {
 	}
 }
 
-// checkFiles compares every file of the bundle with the checkout's own.
+// checkFiles compares every file of the bundle with its source's own.
 func checkFiles(t *testing.T, dir string, got *tree.Tree, r *Result) {
 	t.Helper()
 	count := map[string]int{}
@@ -156,9 +144,9 @@ func checkFiles(t *testing.T, dir string, got *tree.Tree, r *Result) {
 		if n.Type() != tree.Regular || f.From == "merge" {
 			continue
 		}
-		side := filepath.Join(dir, "OSPackage", "system")
+		side := filepath.Join(dir, "donor", "system")
 		if f.From == "target" {
-			side = filepath.Join(dir, "HWPackage", "A516_S117", "system")
+			side = filepath.Join(dir, "target", "system")
 		}
 		want, err := os.ReadFile(filepath.Join(side, rel))
 		if err != nil {

@@ -6,29 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// realDir finds the folder with real firmware files beside the repository.
-func realDir(t testing.TB) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if d := filepath.Join(dir, "shared", "real"); isDir(d) {
-			return d
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("needs the folder shared/real of real firmware files beside the repository, or MTKPORT_REAL")
-		}
-		dir = up
-	}
-}
+	"mtkport/testdata/realfile"
+)
 
 func isDir(name string) bool {
 	st, err := os.Stat(name)
@@ -40,7 +20,7 @@ func isDir(name string) bool {
 // this room knows no boot images.
 func realRamdisks(t testing.TB) map[string][]byte {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(realDir(t), "boot", "*"))
+	names, err := filepath.Glob(filepath.Join(realfile.Dir(t), "boot", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"mtkport"
+	"mtkport/testdata/realfile"
 )
 
 var update = flag.Bool("update", false, "write the kept table anew")
@@ -168,7 +169,7 @@ func TestKeptTable(t *testing.T) {
 
 func answers(t *testing.T) map[string]*answer {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(realDir(t), "kernels.json"))
+	b, err := os.ReadFile(filepath.Join(realfile.Dir(t), "kernels.json"))
 	if err != nil {
 		t.Skip("needs the answer sheet kernels.json")
 	}

@@ -8,31 +8,8 @@ import (
 	"testing"
 
 	"mtkport"
+	"mtkport/testdata/realfile"
 )
-
-// realDir finds the folder of real firmware files beside the checkout.
-func realDir(t testing.TB) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if real := filepath.Join(dir, "shared", "real"); isDir(real) {
-			return real
-		}
-	}
-	t.Skip("needs the real firmware files (shared/real or MTKPORT_REAL)")
-	return ""
-}
-
-func isDir(name string) bool {
-	st, err := os.Stat(name)
-	return err == nil && st.IsDir()
-}
 
 // kernelBytes returns the kernel of a file: a boot image's kernel section
 // (header version 0: sizes and page size at fixed places), or the file.
@@ -57,7 +34,7 @@ func openReal(t testing.TB, name string) *Kernel {
 	if k := opened[name]; k != nil {
 		return k
 	}
-	b := kernelBytes(t, filepath.Join(realDir(t), "boot", name))
+	b := kernelBytes(t, filepath.Join(realfile.Dir(t), "boot", name))
 	k, err := Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
@@ -137,7 +114,7 @@ func TestBanner(t *testing.T) {
 // A cut or damaged kernel is a clear error of a class, never a panic.
 func TestOpenDamaged(t *testing.T) {
 	for _, file := range []string{"a516-boot.img", "pixi3-boot.img"} {
-		b := kernelBytes(t, filepath.Join(realDir(t), "boot", file))
+		b := kernelBytes(t, filepath.Join(realfile.Dir(t), "boot", file))
 		for _, cut := range []int{0, 1, 100, 600, 0x5000, len(b) / 4, len(b) / 2, len(b) * 9 / 10} {
 			_, err := Open(bytes.NewReader(b[:cut]), int64(cut))
 			if !errors.Is(err, mtkport.ErrFormat) && !errors.Is(err, mtkport.ErrDamaged) {

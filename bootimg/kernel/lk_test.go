@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"mtkport/testdata/realfile"
 )
 
 func TestLKAndCameraLibrary(t *testing.T) {
@@ -15,7 +17,7 @@ func TestLKAndCameraLibrary(t *testing.T) {
 		{"a516-libcameracustom.so", "libcameracustom", "", "ov5645_mipi_yuv@0x5645 sp0a19yuv@0xa6 ov5645_mipi_yuv@0x5645"},
 		{"dg100-libcameracustom.so", "libcameracustom", "", "hi253yuv@0x92 hi704yuv@0x96 gc0329yuv@0xc0 gc0308yuv@0x9b gc2035yuv@0x2035 gc0309yuv@0xa0"},
 	} {
-		b, err := os.ReadFile(filepath.Join(realDir(t), "boot", c.file))
+		b, err := os.ReadFile(filepath.Join(realfile.Dir(t), "boot", c.file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +42,7 @@ func TestLKAndCameraLibrary(t *testing.T) {
 func TestPairsAgree(t *testing.T) {
 	k := openReal(t, "a516-boot.img").Drivers(Builtin())
 	for _, file := range []string{"a516-lk.bin", "a516-libcameracustom.so"} {
-		b, err := os.ReadFile(filepath.Join(realDir(t), "boot", file))
+		b, err := os.ReadFile(filepath.Join(realfile.Dir(t), "boot", file))
 		if err != nil {
 			t.Fatal(err)
 		}

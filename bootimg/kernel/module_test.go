@@ -9,11 +9,12 @@ import (
 	"testing"
 
 	"mtkport"
+	"mtkport/testdata/realfile"
 )
 
 func realModules(t *testing.T) []ModuleFile {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(realDir(t), "boot", "a516-modules", "*.ko"))
+	files, err := filepath.Glob(filepath.Join(realfile.Dir(t), "boot", "a516-modules", "*.ko"))
 	if err != nil || len(files) == 0 {
 		t.Skip("needs the real modules")
 	}

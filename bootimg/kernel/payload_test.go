@@ -17,6 +17,7 @@ import (
 	ulzma "github.com/ulikunitz/xz/lzma"
 
 	"mtkport"
+	"mtkport/testdata/realfile"
 )
 
 const testBanner = "Linux version 3.4.67 (user@host) (gcc version 4.7 (GCC) ) #1 SMP PREEMPT Tue Apr 7 17:00:26 CST 2015\n"
@@ -96,7 +97,7 @@ func TestPayloadMethods(t *testing.T) {
 
 // Our LZMA decoder against two others, on a real kernel and on made data.
 func TestLZMAWitness(t *testing.T) {
-	b := kernelBytes(t, filepath.Join(realDir(t), "boot", "pixi3-boot.img"))
+	b := kernelBytes(t, filepath.Join(realfile.Dir(t), "boot", "pixi3-boot.img"))
 	b = b[bytes.Index(b[partHeader+0x3000:], []byte(xzMagic+"\x00\x01\x69\x22\xde\x36\x02"))+partHeader+0x3000:]
 	got, _, err := unxz(b, maxUnpacked)
 	if err != nil {

@@ -15,25 +15,8 @@ import (
 	"mtkport"
 	"mtkport/bootimg"
 	"mtkport/bootimg/logo"
+	"mtkport/testdata/realfile"
 )
-
-// realDir finds the folder of real firmware: $MTKPORT_REAL, or shared/real
-// beside the checkout.
-func realDir(t testing.TB) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, _ := os.Getwd()
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		d := filepath.Join(dir, "shared", "real")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-	}
-	t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-	return ""
-}
 
 // synthetic is a logo.bin of the given raw pictures, compressed at a level that
 // no editor of ours uses.
@@ -117,7 +100,7 @@ func TestReal(t *testing.T) {
 		"litemod-logo.bin":   {38, 768000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := os.ReadFile(filepath.Join(realDir(t), "boot", name))
+			b, err := os.ReadFile(filepath.Join(realfile.Dir(t), "boot", name))
 			if err != nil {
 				t.Skip(err)
 			}

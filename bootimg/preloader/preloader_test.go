@@ -9,32 +9,11 @@ import (
 	"testing"
 
 	"mtkport"
+	"mtkport/testdata/realfile"
 )
 
-// realDir finds shared/real beside the checkout, or $MTKPORT_REAL.
-func realDir(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		d := filepath.Join(dir, "shared", "real")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-		if filepath.Dir(dir) == dir {
-			t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
 func TestReal(t *testing.T) {
-	dir := filepath.Join(realDir(t), "boot")
+	dir := filepath.Join(realfile.Dir(t), "boot")
 	for _, tt := range []struct {
 		file    string
 		form    Form

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mtkport/testdata/realfile"
 )
 
 // call runs mtkport in this process and returns what it printed.
@@ -59,7 +61,7 @@ func buildInit(t *testing.T) string {
 func stockFolder(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "stock")
-	if real := realFolder(); real != "" {
+	if real := realfile.Folder(); real != "" {
 		call(t, "ramdisk", "unpack", filepath.Join(real, "boot", "pixi3-boot.img"), "-o", dir)
 		return dir
 	}

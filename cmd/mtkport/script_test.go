@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mtkport/testdata/realfile"
 )
 
 func TestMain(m *testing.M) {
@@ -23,14 +25,14 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
-			if dir := realFolder(); dir != "" {
+			if dir := realfile.Folder(); dir != "" {
 				e.Setenv("REAL", dir)
 			}
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "real" { // real firmware lies beside the checkout
-				return realFolder() != "", nil
+				return realfile.Folder() != "", nil
 			}
 			return false, errors.New("unknown condition " + cond)
 		},

@@ -21,6 +21,7 @@ import (
 	"mtkport/ramdisk/fstab"
 	"mtkport/ramdisk/initrc"
 	"mtkport/sysimg/tree"
+	"mtkport/testdata/realfile"
 )
 
 var (
@@ -381,31 +382,10 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// realDir finds the folder of real images beside the checkout.
-func realDir(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	for ; err == nil && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if d := filepath.Join(filepath.Dir(dir), "shared", "real"); isDir(d) {
-			return d
-		}
-	}
-	t.Skip("needs shared/real beside the checkout, or MTKPORT_REAL")
-	return ""
-}
-
-func isDir(name string) bool {
-	st, err := os.Stat(name)
-	return err == nil && st.IsDir()
-}
-
 // TestRealKernels compares boot images of an Alcatel Pixi 3 (4.4.2) and a Lenovo
 // A516 (4.2.2): one chip, two of everything else.
 func TestRealKernels(t *testing.T) {
-	dir := filepath.Join(realDir(t), "boot")
+	dir := filepath.Join(realfile.Dir(t), "boot")
 	r := compared(t, open(t, filepath.Join(dir, "pixi3-boot.img")), open(t, filepath.Join(dir, "a516-boot.img")), Options{})
 	wantFinding(t, r, "kernel-release", "3.4.67", "modules are refused")
 	wantFinding(t, r, "panel-missing", "hx8369b_fwvga_dsi_vdo", "white or black screen")
@@ -426,13 +406,7 @@ func TestRealKernels(t *testing.T) {
 // TestAllegro: the port of the public repository AllegroROM_4.2.2_mt6572. What its
 // author found out by trial is said before any flash.
 func TestAllegro(t *testing.T) {
-	dir := os.Getenv("MTKPORT_ALLEGRO")
-	if dir == "" {
-		t.Skip("needs MTKPORT_ALLEGRO, a folder with donor/ and target/ of the public AllegroROM_4.2.2_mt6572")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "donor")); err != nil {
-		t.Skip("MTKPORT_ALLEGRO has no folder donor/")
-	}
+	dir := realfile.Allegro(t)
 	r := compared(t, open(t, filepath.Join(dir, "donor")), open(t, filepath.Join(dir, "target")), Options{})
 	wantFinding(t, r, "camera-files", "lib/libcameracustom.so", "2 megapixels")
 	wantFinding(t, r, "audio-files", "lib/libaudio.primary.default.so", "no sound")

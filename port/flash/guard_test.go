@@ -21,6 +21,7 @@ import (
 	"mtkport/port/flash/simphone"
 	"mtkport/profiles/identity"
 	"mtkport/profiles/scatter"
+	"mtkport/testdata/realfile"
 )
 
 // sacred are the names that a flash must never touch: this test's own list, not
@@ -338,7 +339,7 @@ func (w *world) flash(t *testing.T) error {
 // TestRealLayouts flashes a phone of every real layout that is at hand: the
 // whole of it refused, or nothing protected written.
 func TestRealLayouts(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(realDir(t), "layouts", "*", "*catter*.txt"))
+	files, err := filepath.Glob(filepath.Join(realfile.Dir(t), "layouts", "*", "*catter*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Skip("needs real layouts")
 	}
@@ -437,27 +438,4 @@ func realPhone(t *testing.T, l *scatter.Layout) (*bench, error) {
 	var err error
 	b.guard, err = b.phone.Fill(l, simphone.Noise(3), l.Storage == scatter.EMMC)
 	return b, err
-}
-
-// realDir is the folder of real firmware beside the checkout.
-func realDir(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		d := filepath.Join(dir, "shared", "real")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-		}
-		dir = up
-	}
 }

@@ -13,25 +13,8 @@ import (
 	"mtkport"
 	"mtkport/port/inspect"
 	"mtkport/port/synth"
+	"mtkport/testdata/realfile"
 )
-
-func realDir(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if d := filepath.Join(filepath.Dir(dir), "shared", "real"); exists(d) {
-			return d
-		}
-	}
-	t.Skip("needs the folder of real firmware (MTKPORT_REAL)")
-	return ""
-}
 
 func exists(name string) bool {
 	_, err := os.Stat(name)
@@ -67,7 +50,7 @@ func claim(r *inspect.Report, q string) inspect.Claim {
 
 // TestReal names real files and one fact of each.
 func TestReal(t *testing.T) {
-	dir := realDir(t)
+	dir := realfile.Dir(t)
 	for _, c := range []struct{ file, is, fact, value string }{
 		{"boot/a516-boot.img", "android-boot", "kernel release", "3.4.5"},
 		{"boot/a516-recovery.img", "android-boot", "ramdisk of", "recovery"},

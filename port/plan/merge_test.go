@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mtkport/testdata/realfile"
 )
 
 func TestMergeBuildProp(t *testing.T) {
@@ -23,7 +25,7 @@ func TestMergeBuildProp(t *testing.T) {
 // TestMergeRealProp: a real file with mixed line ends changes only in the lines
 // that must.
 func TestMergeRealProp(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join(realDir(t), "a516-allegro", "donor-build.prop"))
+	b, err := os.ReadFile(filepath.Join(realfile.Dir(t), "a516-allegro", "donor-build.prop"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func TestMergeBootClassPath(t *testing.T) {
 // TestMergeRealInit: MediaTek's init.rc exports the path three times; all change,
 // and nothing else.
 func TestMergeRealInit(t *testing.T) {
-	dir := realDir(t)
+	dir := realfile.Dir(t)
 	rc, err := os.ReadFile(filepath.Join(dir, "walton-f3i-blobs", "init.rc"))
 	if err != nil {
 		t.Fatal(err)

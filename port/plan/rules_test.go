@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mtkport/testdata/realfile"
 )
 
 func defaults(t *testing.T) *Rules {
@@ -48,32 +50,6 @@ func TestEveryRuleFires(t *testing.T) {
 	}
 }
 
-func realDir(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if d := filepath.Join(dir, "shared", "real"); isDir(d) {
-			return d
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-		}
-		dir = up
-	}
-}
-
-func isDir(p string) bool {
-	st, err := os.Stat(p)
-	return err == nil && st.IsDir()
-}
-
 func lines(t *testing.T, name string) []string {
 	t.Helper()
 	b, err := os.ReadFile(name)
@@ -115,7 +91,7 @@ func share(r *Rules, list []string, s Style, words ...Take) (float64, []string) 
 
 // TestRealPorts scores the rules on lists of ports that people used.
 func TestRealPorts(t *testing.T) {
-	dir := realDir(t)
+	dir := realfile.Dir(t)
 	r := defaults(t)
 	get := func(set, name string) []string { return lines(t, filepath.Join(dir, set, name)) }
 	a516t := get("a516-allegro", "target-files.txt")

@@ -13,6 +13,7 @@ import (
 
 	"mtkport"
 	"mtkport/sysimg/tree"
+	"mtkport/testdata/realfile"
 )
 
 func zipOf(t *testing.T, method uint16, files map[string]string) []byte {
@@ -173,7 +174,7 @@ func TestNoROM(t *testing.T) {
 
 // TestRealBoot opens the Lenovo A516's boot image as a ROM of its own.
 func TestRealBoot(t *testing.T) {
-	name := filepath.Join(realDir(t), "boot", "a516-boot.img")
+	name := filepath.Join(realfile.Dir(t), "boot", "a516-boot.img")
 	r, err := Open(context.Background(), name)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"mtkport"
 	"mtkport/sysimg"
 	"mtkport/sysimg/tree"
+	"mtkport/testdata/realfile"
 )
 
 // runText carries a script out over a package of the given files, each of which
@@ -150,32 +151,10 @@ func TestBrokenScripts(t *testing.T) {
 	}
 }
 
-func realDir(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		d := filepath.Join(dir, "shared", "real")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-		}
-		dir = up
-	}
-}
-
 // TestRealScript carries the KitKat script of a Lenovo S960 out on a package with
 // that phone's file list.
 func TestRealScript(t *testing.T) {
-	dir := filepath.Join(realDir(t), "s960-kk-forms")
+	dir := filepath.Join(realfile.Dir(t), "s960-kk-forms")
 	script, err := os.ReadFile(filepath.Join(dir, "updater-script"))
 	if err != nil {
 		t.Fatal(err)

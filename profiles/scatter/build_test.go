@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mtkport/testdata/realfile"
 )
 
 // TestBuildIsTheGenerator rebuilds files of MediaTek's own generator from names,
 // places, file names and ticks alone.
 func TestBuildIsTheGenerator(t *testing.T) {
 	for _, name := range []string{"a516-allegro", "layouts/fly-iq4407", "layouts/micromax-q340", "layouts/oppo-neo5"} {
-		files, _ := filepath.Glob(filepath.Join(realDir(t), name, "*scatter*.txt"))
+		files, _ := filepath.Glob(filepath.Join(realfile.Dir(t), name, "*scatter*.txt"))
 		if len(files) != 1 {
 			t.Fatalf("%s: %d scatter files", name, len(files))
 		}

@@ -11,30 +11,11 @@ import (
 	"testing"
 
 	"mtkport/profiles/identity"
+	"mtkport/testdata/realfile"
 )
 
-// realDir finds shared/real beside the checkout, or $MTKPORT_REAL.
-func realDir(t testing.TB) string {
-	if d := os.Getenv("MTKPORT_REAL"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		d := filepath.Join(dir, "shared", "real")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("needs the folder of real firmware (shared/real beside the checkout, or $MTKPORT_REAL)")
-		}
-	}
-}
-
 func realScatters(t testing.TB) []string {
-	dir := realDir(t)
+	dir := realfile.Dir(t)
 	a, _ := filepath.Glob(filepath.Join(dir, "layouts", "*", "*scatter*.txt"))
 	b, _ := filepath.Glob(filepath.Join(dir, "*", "*scatter*.txt"))
 	all := append(a, b...)
@@ -159,7 +140,7 @@ func TestRealDialects(t *testing.T) {
 		"micromax-q340": DialectZero, "mobiwire-s10": DialectLogical, "note4-clone-bird82": DialectLinear, "oppo-neo5": DialectZero,
 		"orangepi3g-emmc": DialectZero, "orangepi3g-nand": DialectZero, "smartec-mica": DialectPhysical, "symphony-h400": DialectPhysical,
 	} {
-		files, _ := filepath.Glob(filepath.Join(realDir(t), "layouts", name, "*scatter*.txt"))
+		files, _ := filepath.Glob(filepath.Join(realfile.Dir(t), "layouts", name, "*scatter*.txt"))
 		if len(files) != 1 {
 			t.Fatalf("%s: %d scatter files", name, len(files))
 		}
@@ -182,7 +163,7 @@ func TestRealWitnesses(t *testing.T) {
 		// hand edit: p5 and p6 emptied; FAT's start in the scatter was left behind when SYSTEM grew
 		{"layouts/orangepi3g-emmc", "", 1, "record-contradicts record-empty record-empty"},
 	} {
-		dir := filepath.Join(realDir(t), c.folder)
+		dir := filepath.Join(realfile.Dir(t), c.folder)
 		l, _ := mustParse(t, filepath.Join(dir, "MT6572_Android_scatter.txt"))
 		var codes []string
 		mbr, ebr := mustRecord(t, filepath.Join(dir, "MBR")), mustRecord(t, filepath.Join(dir, "EBR1"))
@@ -228,7 +209,7 @@ func mustRecord(t *testing.T, file string) *Record {
 }
 
 func TestRealEBRChain(t *testing.T) {
-	dir := filepath.Join(realDir(t), "layouts", "ebr-chain")
+	dir := filepath.Join(realfile.Dir(t), "layouts", "ebr-chain")
 	x, err := Chain(nil, mustRecord(t, filepath.Join(dir, "EBR1")), mustRecord(t, filepath.Join(dir, "EBR2")))
 	if err != nil || len(x) != 4 {
 		t.Fatalf("%d extents, %v", len(x), err)
@@ -254,7 +235,7 @@ func TestRealKernelTables(t *testing.T) {
 			"usrdata": "size 0 in the table, taken out of the scatter"}},
 		{"orangepi3g-nand", map[string]string{"fat": "size 0 in the table, taken out of the scatter"}},
 	} {
-		dir := filepath.Join(realDir(t), "layouts", c.name)
+		dir := filepath.Join(realfile.Dir(t), "layouts", c.name)
 		l, _ := mustParse(t, filepath.Join(dir, "MT6572_Android_scatter.txt"))
 		b, err := os.ReadFile(filepath.Join(dir, "kernel-table.tsv"))
 		if err != nil {

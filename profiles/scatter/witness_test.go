@@ -15,6 +15,7 @@ import (
 
 	"mtkport"
 	"mtkport/profiles/identity"
+	"mtkport/testdata/realfile"
 )
 
 var decisions = flag.Int("guard.decisions", 50_000, "decisions that TestGuardRealLayouts takes; 10 million are the full run")
@@ -309,7 +310,7 @@ func TestDumchar(t *testing.T) {
 // one that its build made.
 func TestDerive(t *testing.T) {
 	for _, c := range []struct{ folder, dumchar string }{{"a516-allegro", "dumchar_info"}, {"layouts/mobiwire-s10", "dumchar_rows.txt"}} {
-		dir := filepath.Join(realDir(t), c.folder)
+		dir := filepath.Join(realfile.Dir(t), c.folder)
 		b, err := os.ReadFile(filepath.Join(dir, c.dumchar))
 		if err != nil {
 			t.Fatal(err)

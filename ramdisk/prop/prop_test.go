@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"mtkport/testdata/realfile"
 )
 
 const sample = "# begin\nro.a=1\r\nro.a=2\nb=1\nb=2\n\nempty=\nodd=x=y=z\n  spaced = v \nnot an assignment\nlast=1"
@@ -36,28 +38,20 @@ func TestGetSet(t *testing.T) {
 }
 
 func TestRealBuildProp(t *testing.T) {
-	dir, err := os.Getwd()
+	b, err := os.ReadFile(filepath.Join(realfile.Dir(t), "a516-allegro", "donor-build.prop"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for ; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
-		b, err := os.ReadFile(filepath.Join(dir, "shared", "real", "a516-allegro", "donor-build.prop"))
-		if err != nil {
-			continue
-		}
-		f := Parse(b)
-		if !bytes.Equal(f.Bytes(), b) {
-			t.Error("not kept byte for byte")
-		}
-		if v, _ := f.Get("mediatek.wlan.chip"); v != "mediatek.wlan.module.postfix=_" {
-			t.Errorf("the glued line reads %q", v)
-		}
-		if v, _ := f.Get("ro.mediatek.platform"); v != "MT6572" {
-			t.Errorf("platform %q", v)
-		}
-		return
+	f := Parse(b)
+	if !bytes.Equal(f.Bytes(), b) {
+		t.Error("not kept byte for byte")
 	}
-	t.Skip("needs the folder of real firmware (shared/real beside the checkout)")
+	if v, _ := f.Get("mediatek.wlan.chip"); v != "mediatek.wlan.module.postfix=_" {
+		t.Errorf("the glued line reads %q", v)
+	}
+	if v, _ := f.Get("ro.mediatek.platform"); v != "MT6572" {
+		t.Errorf("platform %q", v)
+	}
 }
 
 func FuzzParse(f *testing.F) {

@@ -9,6 +9,7 @@ import (
 
 	"mtkport"
 	"mtkport/sysimg/tree"
+	"mtkport/testdata/realfile"
 )
 
 func TestFSConfig(t *testing.T) {
@@ -85,29 +86,21 @@ func TestContexts(t *testing.T) {
 }
 
 func TestRealContexts(t *testing.T) {
-	dir, err := os.Getwd()
+	b, err := os.ReadFile(filepath.Join(realfile.Dir(t), "s960-kk-forms", "file_contexts"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for ; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
-		b, err := os.ReadFile(filepath.Join(dir, "shared", "real", "s960-kk-forms", "file_contexts"))
-		if err != nil {
-			continue
-		}
-		c, err := ParseContexts(b, "file_contexts")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for path, want := range map[string]string{
-			"/system/bin/vold": "u:object_r:vold_exec:s0", "/system/lib/libc.so": "u:object_r:system_file:s0", "/system/bin/sh": "u:object_r:shell_exec:s0",
-		} {
-			if got, _ := c.Label(path, tree.Regular); got != want {
-				t.Errorf("%s: got %q, want %q", path, got, want)
-			}
-		}
-		return
+	c, err := ParseContexts(b, "file_contexts")
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Skip("needs the folder of real firmware (shared/real beside the checkout)")
+	for path, want := range map[string]string{
+		"/system/bin/vold": "u:object_r:vold_exec:s0", "/system/lib/libc.so": "u:object_r:system_file:s0", "/system/bin/sh": "u:object_r:shell_exec:s0",
+	} {
+		if got, _ := c.Label(path, tree.Regular); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
 }
 
 func FuzzParseContexts(f *testing.F) {
