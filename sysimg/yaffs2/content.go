@@ -27,7 +27,7 @@ func (f *file) Data() []tree.Range {
 	var out []tree.Range
 	for _, p := range f.pieces {
 		off := int64(p.chunk) * page
-		n := min(page, f.size-off)
+		n := min(int64(p.n)*page, f.size-off)
 		if n <= 0 {
 			break
 		}
@@ -60,14 +60,17 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	page := int64(f.fs.layout.Page)
-	i, _ := slices.BinarySearchFunc(f.pieces, off/page, func(p piece, c int64) int { return cmp.Compare(int64(p.chunk), c) })
+	first, end := off/page, (off+want+page-1)/page // pages wanted
+	i, _ := slices.BinarySearchFunc(f.pieces, first, func(p piece, c int64) int { return cmp.Compare(int64(p.end()), c+1) })
 	next := off // first byte that is not settled
-	for i < len(f.pieces) && int64(f.pieces[i].chunk)*page < off+want {
-		run := f.run(i, off+want)
-		if err := f.readRun(*buf, f.pieces[i:run], p, off, &next); err != nil {
-			return 0, err
+	for ; i < len(f.pieces) && int64(f.pieces[i].chunk) < end; i++ {
+		pc := f.pieces[i]
+		from, to := max(first, int64(pc.chunk)), min(end, int64(pc.end()))
+		for per := int64(readSize / f.fs.layout.unit()); from < to; from += per {
+			if err := f.read(*buf, pc, uint32(from)-pc.chunk, int(min(per, to-from)), p, off, &next); err != nil {
+				return 0, err
+			}
 		}
-		i = run
 	}
 	clear(p[next-off:])
 	if short {
@@ -76,40 +79,32 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return int(want), nil
 }
 
-// run extends from piece i over those in the pages right behind it.
-func (f *file) run(i int, end int64) int {
-	page, unit := int64(f.fs.layout.Page), f.fs.layout.unit()
-	first := i
-	for i++; i < len(f.pieces); i++ {
-		p, q := f.pieces[i-1], f.pieces[i]
-		if q.page != p.page+1 || q.chunk != p.chunk+1 || int64(q.chunk)*page >= end || (i-first+1)*unit > readSize {
-			break
-		}
-	}
-	return i
-}
-
-// readRun copies pieces that lie one behind the other into p, which holds the
-// bytes of the file from off; bytes from next to the first of them are a hole.
-func (f *file) readRun(buf []byte, pieces []piece, p []byte, off int64, next *int64) error {
+// read copies n pages of pc, from number skip on, into p, which holds the bytes
+// of the file from off; bytes from next to the first of them are a hole.
+func (f *file) read(buf []byte, pc piece, skip uint32, n int, p []byte, off int64, next *int64) error {
 	l := f.fs.layout
 	unit, page := l.unit(), int64(l.Page)
-	buf = buf[:len(pieces)*unit]
-	at := int64(pieces[0].page) * int64(unit)
-	if n, err := f.fs.r.ReadAt(buf, at); n < len(buf) {
+	buf = buf[:n*unit]
+	at := int64(pc.page+skip) * int64(unit)
+	if got, err := f.fs.r.ReadAt(buf, at); got < len(buf) {
 		return &mtkport.Error{Off: at, Field: "pages", Found: "no bytes", Err: orDamaged(err)}
 	}
-	for i, pc := range pieces {
-		start := int64(pc.chunk) * page
+	start := int64(pc.chunk+skip) * page
+	for i := skip; len(buf) > 0; i++ {
+		has := page
+		if i == pc.n-1 {
+			has = int64(pc.nbytes)
+		}
 		from := max(start, off)
 		if from > *next {
 			clear(p[*next-off : from-off])
 		}
-		end := min(start+int64(pc.nbytes), off+int64(len(p)))
-		if from < end {
-			l.gather(p[from-off:end-off], buf[i*unit:(i+1)*unit], int(from-start))
+		if end := min(start+has, off+int64(len(p))); from < end {
+			l.gather(p[from-off:end-off], buf[:unit], int(from-start))
+			*next = max(*next, end)
 		}
-		*next = max(*next, from, end)
+		*next = max(*next, from)
+		buf, start = buf[unit:], start+page
 	}
 	return nil
 }

@@ -94,19 +94,6 @@ func (f *FS) problem(code string, off int64, path, format string, args ...any) {
 	})
 }
 
-// entry is one page of the log.
-type entry struct {
-	tags
-	page uint32
-}
-
-func (e entry) before(o entry) int {
-	if c := cmp.Compare(e.seq, o.seq); c != 0 {
-		return c
-	}
-	return cmp.Compare(e.page, o.page)
-}
-
 // object is what the log says of one object.
 type object struct {
 	header
@@ -118,63 +105,17 @@ type object struct {
 	pieces []piece
 }
 
-// piece is one page of a file's data.
+// piece is a run of n pages of a file's data, one behind the other in file and
+// image. All but the last are full.
 type piece struct {
-	chunk  uint32 // from 0
+	chunk  uint32 // of the first, from 0
 	page   uint32
-	nbytes uint32
+	n      uint32
+	nbytes uint32 // of the last
 }
 
-// scan reads the tags of all pages.
-func (f *FS) scan() ([]entry, error) {
-	unit := int64(f.layout.unit())
-	pages := f.size / unit
-	if pages > math.MaxUint32 {
-		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "image size", Found: fmt.Sprint(f.size), Want: "fewer pages", Err: mtkport.ErrUnsupported}
-	}
-	if rest := f.size % unit; rest != 0 {
-		f.problem("yaffs2-cut", f.size-rest, "", "the image ends %d bytes into a page", rest)
-	}
-	per := max(1, (1<<20)/unit)
-	buf := make([]byte, per*unit)
-	places := f.layout.places(tagSize)
-	raw := make([]byte, tagSize)
-	var log []entry
-	bad, firstBad := 0, int64(0)
-	for p := int64(0); p < pages; p += per {
-		part := buf[:min(per, pages-p)*unit]
-		if n, err := f.r.ReadAt(part, p*unit); n < len(part) {
-			return nil, &mtkport.Error{Off: p * unit, Field: "pages", Found: "no bytes", Err: orDamaged(err)}
-		}
-		for i := int64(0); i*unit < int64(len(part)); i++ {
-			for k, at := range places {
-				raw[k] = part[i*unit+int64(at)]
-			}
-			t, ok := parseTags(raw)
-			if ok {
-				log = append(log, entry{t, uint32(p + i)})
-			} else if !erased(raw) {
-				if bad++; bad == 1 {
-					firstBad = (p + i) * unit
-				}
-			}
-		}
-	}
-	if bad > 0 {
-		f.problem("yaffs2-bad-tags", firstBad, "", "%d pages have tags that make no sense, the first at 0x%x", bad, firstBad)
-	}
-	if !slices.IsSortedFunc(log, entry.before) {
-		slices.SortFunc(log, entry.before)
-	}
-	return log, nil
-}
-
-func orDamaged(err error) error {
-	if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
-		return mtkport.ErrDamaged
-	}
-	return err
-}
+// end is the number of the page of data behind p.
+func (p piece) end() uint32 { return p.chunk + p.n }
 
 // replay goes through the log from its newest page to its oldest, as the driver
 // does at mount, so that what was seen first counts.
@@ -188,18 +129,32 @@ func (f *FS) replay(log []entry) {
 			f.header(o, e, buf, page)
 			continue
 		}
-		base := int64(e.chunk-1) * int64(f.layout.Page)
-		n := min(int64(e.nbytes), int64(f.layout.Page))
-		if base >= o.limit || o.dead {
-			continue
-		}
-		o.pieces = append(o.pieces, piece{e.chunk - 1, e.page, uint32(n)})
-		if !o.known {
-			o.length = max(o.length, base+n)
-		}
+		o.data(e, int64(f.layout.Page))
 	}
 	for _, o := range f.objects {
-		o.settle()
+		o.settle(uint32(f.layout.Page))
+	}
+}
+
+// data takes pages of data into account; what lies beyond the limit is gone.
+func (o *object) data(e entry, page int64) {
+	p := piece{e.chunk - 1, e.page, e.n, e.nbytes}
+	room := o.limit / page // in pages
+	if o.limit%page != 0 {
+		room++
+	}
+	if int64(p.end()) > room {
+		if int64(p.chunk) >= room {
+			return
+		}
+		p.n, p.nbytes = uint32(room)-p.chunk, uint32(page)
+	}
+	if o.dead {
+		return
+	}
+	o.pieces = append(o.pieces, p)
+	if !o.known {
+		o.length = max(o.length, int64(p.end()-1)*page+int64(p.nbytes))
 	}
 }
 
@@ -247,12 +202,52 @@ func (f *FS) header(o *object, e entry, buf, page []byte) {
 	}
 }
 
-// settle leaves one piece for each page of data, in order: the one that was met
-// first, which is the newest.
-func (o *object) settle() {
-	slices.SortStableFunc(o.pieces, func(a, b piece) int { return cmp.Compare(a.chunk, b.chunk) })
-	o.pieces = slices.Clip(slices.CompactFunc(o.pieces, func(a, b piece) bool { return a.chunk == b.chunk }))
+// settle leaves each page of data once, in order: the one that was met first,
+// which is the newest.
+func (o *object) settle(full uint32) {
+	sorted := slices.Clone(o.pieces)
+	slices.SortStableFunc(sorted, byChunk)
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i].chunk < sorted[i-1].end() {
+			sorted = singles(o.pieces, full)
+			break
+		}
+	}
+	o.pieces = merged(sorted, full)
 	o.mendFirst()
+}
+
+func byChunk(a, b piece) int { return cmp.Compare(a.chunk, b.chunk) }
+
+// singles chooses page by page between pieces that overlap; a full page has full
+// bytes.
+func singles(ps []piece, full uint32) []piece {
+	var out []piece
+	for _, p := range ps {
+		for i := range p.n {
+			q := piece{p.chunk + i, p.page + i, 1, p.nbytes}
+			if i < p.n-1 {
+				q.nbytes = full
+			}
+			out = append(out, q)
+		}
+	}
+	slices.SortStableFunc(out, byChunk)
+	return slices.CompactFunc(out, func(a, b piece) bool { return a.chunk == b.chunk })
+}
+
+// merged joins pieces that lie one behind the other.
+func merged(ps []piece, full uint32) []piece {
+	out := ps[:0]
+	for _, p := range ps {
+		if k := len(out) - 1; k >= 0 && out[k].nbytes == full && out[k].end() == p.chunk && out[k].page+out[k].n == p.page {
+			out[k].n += p.n
+			out[k].nbytes = p.nbytes
+			continue
+		}
+		out = append(out, p)
+	}
+	return slices.Clip(out)
 }
 
 // mendFirst puts right what some vendors' builders write: the first page of data,
@@ -263,7 +258,7 @@ func (o *object) mendFirst() {
 		return
 	}
 	odd := o.pieces[n]
-	if odd.page != o.at+1 || int64(odd.chunk) < int64(o.size) {
+	if odd.page != o.at+1 || odd.n != 1 || int64(odd.chunk) < int64(o.size) {
 		return
 	}
 	odd.chunk = 0
