@@ -71,13 +71,17 @@ var demoSteps = []demoStep{
 	{"Onto the phone, with a cable that comes off", (*demo).onto},
 }
 
-func runDemo(ctx context.Context, e *env, dir string) error {
+func runDemo(ctx context.Context, e *env, dir string) (err error) {
 	d := &demo{e: e, dir: dir}
 	if dir == "" {
-		var err error
 		if d.dir, err = os.MkdirTemp("", "mtkport-demo-*"); err != nil {
 			return err
 		}
+		defer func() {
+			if err != nil { // a story without its end leaves nothing to look at
+				err = errors.Join(err, os.RemoveAll(d.dir))
+			}
+		}()
 	} else if err := os.Mkdir(dir, 0o755); err != nil {
 		return fmt.Errorf("%w: name a folder that does not exist", err)
 	}

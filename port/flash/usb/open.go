@@ -4,25 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
 	"go.bug.st/serial"
 
 	"mtkport"
 )
 
 // Open opens the port at once, without waiting for it. Only one mtkport may
-// have a port open; the lock is a file in the temporary folder and dies with
-// the program.
+// have a port open; its claim dies with the program and leaves nothing behind.
 func Open(ctx context.Context, p Port) (*Link, error) {
 	release, err := lock(p.Name)
 	if err != nil {
@@ -117,46 +113,18 @@ func busyHint(holders []string) string {
 	return "SP Flash Tool calls this S_COM_PORT_OPEN_FAIL (1003): another program has the port open; close it, or unplug the phone and plug it in again"
 }
 
-// held are the locks of this process: flock does not keep a process from itself.
-var held struct {
-	sync.Mutex
-	m map[string]bool
-}
-
-// lock takes the one-program-per-port lock.
+// lock keeps other programs, and this one, off a port. The same port under
+// another name is the same.
 func lock(name string) (release func(), err error) {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name))
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("mtkport-port-%016x.lock", h.Sum64()))
-	held.Lock()
-	defer held.Unlock()
-	busy := &mtkport.Error{File: name, Off: mtkport.NoOffset, Field: "port", Found: "another mtkport at work on it", Want: "one at a time", Err: ErrInUse,
-		Hint: "wait until it is done, or stop it (it can be resumed)"}
-	if held.m[file] {
-		return nil, busy
+	release, err = lockName(name)
+	if errors.Is(err, ErrInUse) {
+		return nil, &mtkport.Error{File: name, Off: mtkport.NoOffset, Field: "port", Found: "another mtkport at work on it", Want: "one at a time", Err: ErrInUse,
+			Hint: "wait until it is done, or stop it (it can be resumed)"}
 	}
-	l := flock.New(file, flock.SetPermissions(0o666))
-	ok, err := l.TryLock()
-	if err != nil {
-		return nil, &mtkport.Error{File: file, Off: mtkport.NoOffset, Field: "lock", Err: err,
-			Hint: "another user's lock may lie there; remove the file when no mtkport runs"}
-	}
-	if !ok {
-		return nil, busy
-	}
-	if held.m == nil {
-		held.m = map[string]bool{}
-	}
-	held.m[file] = true
-	return func() {
-		held.Lock()
-		defer held.Unlock()
-		delete(held.m, file)
-		_ = l.Unlock()
-	}, nil
+	return release, err
 }
 
 // ErrInUse: another mtkport has the port.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -122,6 +124,63 @@ func TestWaitGivesUpAndTellsOnce(t *testing.T) {
 	w.For = 0
 	if _, err := w.Open(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
+	}
+}
+
+// TestOneAtATime: a name is claimed by one, in either way, and nothing is left.
+func TestOneAtATime(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	long := "/dev/" + strings.Repeat("x", 200)
+	ways := map[string]func(string) (func(), error){"kernel": lockName, "file": func(n string) (func(), error) { return lockFile(fileOf(n)) }}
+	for way, claim := range ways {
+		for _, name := range []string{"/dev/ttyACM0", "tcp:127.0.0.1:1", long} {
+			free, err := claim(name)
+			if err != nil {
+				t.Fatal(way, err)
+			}
+			if _, err := claim(name); !errors.Is(err, ErrInUse) {
+				t.Errorf("%s: %s claimed twice: %v", way, name, err)
+			}
+			free()
+			free, err = claim(name)
+			if err != nil {
+				t.Fatal(way, err)
+			}
+			free()
+		}
+	}
+	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
+		t.Error("left behind:", left)
+	}
+}
+
+// TestLockFileChangesHands: many take and give a lock file; never two have it.
+func TestLockFileChangesHands(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lock")
+	var inside, most, turns atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for turns.Load() < 200 {
+				l, err := ours(file)
+				if err != nil {
+					if !errors.Is(err, ErrInUse) {
+						t.Error(err)
+						return
+					}
+					continue
+				}
+				most.Store(max(most.Load(), inside.Add(1)))
+				turns.Add(1)
+				inside.Add(-1)
+				_ = os.Remove(file)
+				_ = l.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() != 1 {
+		t.Error(most.Load(), "had the lock at once")
 	}
 }
 
