@@ -9,6 +9,7 @@ package main
 // are hex with 0x.
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -153,6 +154,8 @@ func (t *table) print() {
 			rights[i] = rights[i] || c.right
 		}
 	}
+	out := bufio.NewWriter(t.e.stdout)
+	defer out.Flush()
 	for _, r := range t.rows {
 		var b strings.Builder
 		for i, c := range r {
@@ -170,7 +173,7 @@ func (t *table) print() {
 				b.WriteString("  ")
 			}
 		}
-		fmt.Fprintln(t.e.stdout, strings.TrimRight(b.String(), " "))
+		fmt.Fprintln(out, strings.TrimRight(b.String(), " "))
 	}
 }
 

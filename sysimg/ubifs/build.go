@@ -155,8 +155,11 @@ func (b *builder) content(ino uint32, o *object, path string) tree.Content {
 		f.problem("ubifs-encrypted", 0, path, "the file is encrypted")
 	}
 	lost := 0
-	for _, p := range o.pieces {
-		if !f.src.Has(int(p.lnum)) {
+	for i, has := 0, false; i < len(o.pieces); i++ {
+		if i == 0 || o.pieces[i].lnum != o.pieces[i-1].lnum {
+			has = f.src.Has(int(o.pieces[i].lnum))
+		}
+		if !has {
 			lost++
 		}
 	}

@@ -1,96 +1,166 @@
 package ubifs
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
 
-// walkIndex reads the committed index from its root. It returns an error when a
-// part of the tree cannot be read; the state is then not whole.
+// walkIndex reads the committed index from its root, level by level, and what
+// its lowest level points to but for data nodes, whose places are enough. It
+// returns an error when a part of the tree cannot be read; the state is then not
+// whole.
 func (f *FS) walkIndex() error {
-	w := &walker{f: f, seen: map[[2]uint32]bool{}, cache: newLEBCache(f, 8)}
 	root := place{f.mst.rootLNum, f.mst.rootOffs, f.mst.rootLen}
-	stack := []branch{{place: root, level: -1}}
-	for len(stack) > 0 {
-		b := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		kids, err := w.children(b)
-		if err != nil {
+	w := &walker{f: f}
+	for level := []branch{{place: root, level: -1}}; len(level) > 0; {
+		w.below = nil
+		if err := w.each(level, w.children); err != nil {
 			return err
 		}
-		if len(kids) > 0 && kids[0].level < 0 {
-			if err := w.leaves(kids); err != nil {
-				return err
-			}
-			continue
+		if level = w.below; twice(level) {
+			return damage(0, "index", "two branches that point to one node", "")
 		}
-		for i := len(kids) - 1; i >= 0; i-- {
-			stack = append(stack, kids[i])
+	}
+	byPlace(w.leaves)
+	return w.each(w.leaves, w.leaf)
+}
+
+func byPlace(bs []branch) {
+	slices.SortFunc(bs, func(a, b branch) int { return cmp.Or(cmp.Compare(a.lnum, b.lnum), cmp.Compare(a.offs, b.offs)) })
+}
+
+// twice puts bs in order and reports whether two of them point to one node, as
+// in an index that would not end.
+func twice(bs []branch) bool {
+	byPlace(bs)
+	for i := 1; i < len(bs); i++ {
+		if bs[i].lnum == bs[i-1].lnum && bs[i].offs == bs[i-1].offs {
+			return true
+		}
+	}
+	return false
+}
+
+// branch is a pointer in an index node; level is that of the node it points to,
+// -1 for the root, whose level nothing tells.
+type branch struct {
+	place
+	key   key
+	level int32
+}
+
+// walker goes through the index.
+type walker struct {
+	f      *FS
+	below  []branch // the next level
+	leaves []branch // entries and inodes
+	buf    []byte
+}
+
+// Nodes that lie no more than maxGap bytes apart are read at once, up to
+// maxGroup bytes.
+const (
+	maxGap   = 4 << 10
+	maxGroup = 64 << 10
+)
+
+// each calls fn for the nodes that bs, in the order in which they lie, point to.
+// raw is nil when the node cannot be read, for the reason err.
+func (w *walker) each(bs []branch, fn func(b branch, raw []byte, err error) error) error {
+	for len(bs) > 0 {
+		n, end := 1, bs[0].end()
+		for n < len(bs) && bs[n].lnum == bs[0].lnum && int64(bs[n].offs) <= end+maxGap && bs[n].end() <= int64(bs[0].offs)+maxGroup {
+			end = max(end, bs[n].end())
+			n++
+		}
+		if err := w.group(bs[:n], end, fn); err != nil {
+			return err
+		}
+		bs = bs[n:]
+	}
+	return nil
+}
+
+func (p place) end() int64 { return int64(p.offs) + int64(p.length) }
+
+// group reads the nodes of bs, all in one block before end.
+func (w *walker) group(bs []branch, end int64, fn func(b branch, raw []byte, err error) error) error {
+	first := bs[0]
+	size := end - int64(first.offs)
+	if end > int64(w.f.lebSize) || size > maxGroup {
+		if len(bs) > 1 {
+			return w.apart(bs, fn)
+		}
+		return fn(first, nil, damage(int64(first.offs), fmt.Sprintf("node in block %d", first.lnum), fmt.Sprintf("%d bytes", first.length), "a node inside the block"))
+	}
+	if w.buf == nil {
+		w.buf = make([]byte, maxGroup)
+	}
+	raw := w.buf[:size]
+	if err := w.f.src.ReadLEB(raw, int(first.lnum), int(first.offs)); err != nil {
+		if len(bs) > 1 { // the image may end behind the first
+			return w.apart(bs, fn)
+		}
+		return fn(first, nil, err)
+	}
+	for _, b := range bs {
+		if err := fn(b, raw[b.offs-first.offs:][:b.length], nil); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// branch is a pointer in an index node; level is that of the node it points to,
-// -1 for a leaf (and for the root, whose level nothing tells).
-type branch struct {
-	place
-	key   key
-	level int
+func (w *walker) apart(bs []branch, fn func(b branch, raw []byte, err error) error) error {
+	for i := range bs {
+		if err := w.group(bs[i:i+1], bs[i].end(), fn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-type walker struct {
-	f     *FS
-	seen  map[[2]uint32]bool
-	cache *lebCache
-}
-
-// children reads the index node at b.
-func (w *walker) children(b branch) ([]branch, error) {
+// children takes the index node at b: what it points to is the next level, or the
+// leaves.
+func (w *walker) children(b branch, raw []byte, err error) error {
+	if err != nil {
+		return err
+	}
 	bad := func(what string) error {
 		return damage(int64(b.offs), fmt.Sprintf("index node in block %d", b.lnum), what, "")
 	}
-	at := [2]uint32{b.lnum, b.offs}
-	if w.seen[at] || int64(b.length) > int64(maxNodeSize[idxNode]) {
-		return nil, bad(fmt.Sprintf("a node of %d bytes, met before: %t", b.length, w.seen[at]))
-	}
-	w.seen[at] = true
-	raw, err := w.cache.get(b.place)
-	if err != nil {
-		return nil, err
-	}
 	n, ok := parseNode(raw)
 	if !ok || n.typ != idxNode {
-		return nil, bad("a broken node")
+		return bad("a broken node")
 	}
-	count, level := int(le.Uint16(n.b[24:])), int(le.Uint16(n.b[26:]))
+	count, level := int(le.Uint16(n.b[24:])), int32(le.Uint16(n.b[26:]))
 	if count == 0 || level >= maxLevels || idxSize+count*branchSize > len(n.b) || b.level >= 0 && level != b.level {
-		return nil, bad(fmt.Sprintf("%d children, level %d", count, level))
+		return bad(fmt.Sprintf("%d children, level %d", count, level))
 	}
-	out := make([]branch, count)
-	for i := range out {
+	for i := range count {
 		e := n.b[idxSize+i*branchSize:]
-		out[i] = branch{place{le.Uint32(e), le.Uint32(e[4:]), le.Uint32(e[8:])}, parseKey(e[12:]), level - 1}
+		kid := branch{place{le.Uint32(e), le.Uint32(e[4:]), le.Uint32(e[8:])}, parseKey(e[12:]), level - 1}
+		switch {
+		case level > 0:
+			w.below = append(w.below, kid)
+		case kid.key.typ() == dataNode:
+			w.f.st.addPiece(kid.key, kid.place)
+		default:
+			w.leaves = append(w.leaves, kid)
+		}
 	}
-	return out, nil
+	return nil
 }
 
-// leaves takes the nodes that the lowest index node points to.
-func (w *walker) leaves(kids []branch) error {
-	st := w.f.st
-	for _, b := range kids {
-		if b.key.typ() == dataNode {
-			st.addPiece(b.key, b.place)
-			continue
-		}
-		if int64(b.length) > int64(maxNodeSize[inoNode]) {
-			return damage(int64(b.offs), fmt.Sprintf("index branch in block %d", b.lnum), fmt.Sprintf("a node of %d bytes", b.length), "")
-		}
-		raw, err := w.cache.get(b.place)
-		if err != nil {
-			return err
-		}
-		n, ok := parseNode(raw)
-		if !ok || parseKey(n.b[chSize:]) != b.key || !st.apply(n, b.place) {
-			w.f.problem("ubifs-bad-node", int64(b.lnum), "", "block %d: the node at 0x%x is broken or missing", b.lnum, b.offs)
-		}
+// leaf takes the entry or inode that b points to.
+func (w *walker) leaf(b branch, raw []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	n, ok := parseNode(raw)
+	if !ok || parseKey(n.b[chSize:]) != b.key || !w.f.st.apply(n, b.place) {
+		w.f.problem("ubifs-bad-node", int64(b.lnum), "", "block %d: the node at 0x%x is broken or missing", b.lnum, b.offs)
 	}
 	return nil
 }

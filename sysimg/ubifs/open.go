@@ -72,13 +72,16 @@ func Kind(r io.ReaderAt, size int64) string {
 	if _, _, ok := openBare(r, size); ok {
 		return "ubifs"
 	}
-	b := make([]byte, 4)
-	for off := int64(0); off < min(size, 4<<20); off += 2048 {
-		if _, err := r.ReadAt(b, off); err != nil {
-			break
+	b := make([]byte, 64<<10)
+	for off := int64(0); off < min(size, 4<<20); off += int64(len(b)) {
+		n, err := r.ReadAt(b, off)
+		for i := 0; i+4 <= n; i += 2048 {
+			if string(b[i:i+4]) == "UBI#" {
+				return "ubi"
+			}
 		}
-		if string(b) == "UBI#" {
-			return "ubi"
+		if err != nil {
+			break
 		}
 	}
 	return ""

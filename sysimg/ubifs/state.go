@@ -17,6 +17,13 @@ type piece struct {
 	place
 }
 
+func (p piece) before(o piece) int {
+	if c := cmp.Compare(p.block, o.block); c != 0 {
+		return c
+	}
+	return cmp.Compare(p.order, o.order)
+}
+
 // cut is a truncation: blocks from block on that are older than order are gone.
 type cut struct{ block, order uint32 }
 
@@ -32,6 +39,8 @@ type object struct {
 // state is the file system as the nodes seen so far describe it.
 type state struct {
 	objects map[uint32]*object
+	last    *object // the one that was asked for last,
+	lastIno uint32  // nil for none
 	order   uint32
 	inline  int // bytes kept of inodes' data
 }
@@ -42,11 +51,15 @@ const maxInlineTotal = 64 << 20
 func newState() *state { return &state{objects: map[uint32]*object{}} }
 
 func (s *state) object(ino uint32) *object {
+	if s.last != nil && s.lastIno == ino {
+		return s.last
+	}
 	o := s.objects[ino]
 	if o == nil {
 		o = &object{}
 		s.objects[ino] = o
 	}
+	s.last, s.lastIno = o, ino
 	return o
 }
 
@@ -93,6 +106,7 @@ func (s *state) applyInode(n node) bool {
 	}
 	if in.nlink == 0 {
 		delete(s.objects, k.ino)
+		s.last = nil
 		return true
 	}
 	if s.inline += len(in.data); s.inline > maxInlineTotal {
@@ -128,12 +142,9 @@ func (s *state) applyDent(n node) bool {
 // settle leaves in o.pieces one piece for each block, in order, without those
 // that were cut off or written over.
 func (o *object) settle() {
-	slices.SortStableFunc(o.pieces, func(a, b piece) int {
-		if c := cmp.Compare(a.block, b.block); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.order, b.order)
-	})
+	if !slices.IsSortedFunc(o.pieces, piece.before) {
+		slices.SortStableFunc(o.pieces, piece.before)
+	}
 	// lowest[i] is the lowest block that cuts[i:] cut at.
 	lowest := make([]uint32, len(o.cuts)+1)
 	lowest[len(o.cuts)] = math.MaxUint32

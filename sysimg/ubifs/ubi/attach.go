@@ -1,6 +1,7 @@
 package ubi
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -145,6 +146,9 @@ type lebKey struct{ vol, lnum uint32 }
 func (m *Image) scan() map[lebKey]block {
 	found := map[lebKey]block{}
 	buf := make([]byte, hdrSize)
+	if near := m.geo.VIDOffset + hdrSize; near <= 2<<10+hdrSize {
+		buf = make([]byte, near)
+	}
 	for i := range m.pebs {
 		off := m.start + int64(i)*int64(m.geo.PEBSize)
 		b, ok := m.header(off, buf)
@@ -160,32 +164,31 @@ func (m *Image) scan() map[lebKey]block {
 	return found
 }
 
-// header reads both headers of the PEB at off.
+// header reads both headers of the PEB at off, at once when they lie close.
 func (m *Image) header(off int64, buf []byte) (block, bool) {
-	read := func(at int64) bool {
-		_, err := m.r.ReadAt(buf, at)
-		return err == nil
+	at := off + int64(m.geo.VIDOffset)
+	ec, vid := buf[:hdrSize], buf[len(buf)-hdrSize:]
+	_, err := m.r.ReadAt(buf, off)
+	if len(buf) == hdrSize && err == nil {
+		ec = bytes.Clone(ec)
+		_, err = m.r.ReadAt(vid, at)
 	}
-	if !read(off) {
+	if err != nil {
 		m.problem("ubi-cut", off, "the image ends inside an eraseblock")
 		return block{}, false
 	}
-	if _, ok := parseEC(buf); !ok && !erased(buf) {
+	if _, ok := parseEC(ec); !ok && !erased(ec) {
 		m.problem("ubi-bad-ec", off, "the erase counter header is broken")
 	}
-	if !read(off + int64(m.geo.VIDOffset)) {
-		m.problem("ubi-cut", off, "the image ends inside an eraseblock")
-		return block{}, false
-	}
-	v, ok := parseVID(buf)
+	v, ok := parseVID(vid)
 	if !ok {
-		if !erased(buf) {
-			m.problem("ubi-bad-vid", off+int64(m.geo.VIDOffset), "the volume header is broken: the block it names is lost")
+		if !erased(vid) {
+			m.problem("ubi-bad-vid", at, "the volume header is broken: the block it names is lost")
 		}
 		return block{}, false
 	}
 	if int64(v.dataPad) >= int64(m.geo.LEBSize()) || v.volID >= maxVolumes && v.volID < layoutID {
-		m.problem("ubi-bad-vid", off+int64(m.geo.VIDOffset), "the volume header has volume %d, pad %d", v.volID, v.dataPad)
+		m.problem("ubi-bad-vid", at, "the volume header has volume %d, pad %d", v.volID, v.dataPad)
 		return block{}, false
 	}
 	return block{off + int64(m.geo.DataOffset), v}, true
@@ -216,22 +219,23 @@ func (m *Image) dataGood(b block) bool {
 // build sorts the blocks into volumes and names these by the volume table.
 func (m *Image) build(found map[lebKey]block) {
 	vols := map[uint32]*Volume{}
+	blocks := map[int]map[int]block{} // by volume and LEB
 	for k, b := range found {
 		if k.vol >= layoutID { // the table itself, fastmap
 			continue
 		}
 		v := vols[k.vol]
 		if v == nil {
-			v = &Volume{ID: int(k.vol), img: m, blocks: map[int]block{}, Static: b.vid.volType == typeStatic}
+			v = &Volume{ID: int(k.vol), img: m, Static: b.vid.volType == typeStatic}
 			v.LEBSize = m.geo.LEBSize() - int(b.vid.dataPad)
-			vols[k.vol] = v
+			vols[k.vol], blocks[v.ID] = v, map[int]block{}
 		}
-		v.blocks[int(k.lnum)] = b
+		blocks[v.ID][int(k.lnum)] = b
 		v.LEBs = max(v.LEBs, int(k.lnum)+1)
 	}
 	m.name(vols, m.table(found))
 	for _, id := range slices.Sorted(maps.Keys(vols)) {
-		vols[id].finish()
+		vols[id].finish(blocks[int(id)])
 		m.volumes = append(m.volumes, vols[id])
 	}
 }

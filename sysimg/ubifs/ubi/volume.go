@@ -20,16 +20,29 @@ type Volume struct {
 	Alignment  int
 
 	img    *Image
-	blocks map[int]block
-	mapped []int
+	mapped []int   // LEB numbers, rising
+	blocks []block // where each of mapped lies
 }
 
-func (v *Volume) finish() {
-	v.mapped = slices.Sorted(maps.Keys(v.blocks))
+// block returns where LEB lnum lies.
+func (v *Volume) block(lnum int) (block, bool) {
+	i, ok := slices.BinarySearch(v.mapped, lnum)
+	if !ok {
+		return block{}, false
+	}
+	return v.blocks[i], true
+}
+
+// finish takes the blocks, by LEB number.
+func (v *Volume) finish(blocks map[int]block) {
+	v.mapped = slices.Sorted(maps.Keys(blocks))
+	for _, lnum := range v.mapped {
+		v.blocks = append(v.blocks, blocks[lnum])
+	}
 	if !v.Static || len(v.mapped) == 0 {
 		return
 	}
-	used := int(v.blocks[v.mapped[0]].vid.usedLEBs)
+	used := int(v.blocks[0].vid.usedLEBs)
 	if lost := used - len(v.mapped); lost > 0 {
 		v.img.problem("ubi-missing-leb", 0, "volume %q lacks %d of its %d blocks", v.Name, lost, used)
 	}
@@ -40,7 +53,7 @@ func (v *Volume) Mapped() []int { return v.mapped }
 
 // Has reports whether the image holds LEB lnum.
 func (v *Volume) Has(lnum int) bool {
-	_, ok := v.blocks[lnum]
+	_, ok := slices.BinarySearch(v.mapped, lnum)
 	return ok
 }
 
@@ -50,8 +63,8 @@ func (v *Volume) Size() int64 {
 	if !v.Static || len(v.mapped) == 0 {
 		return int64(v.LEBs) * int64(v.LEBSize)
 	}
-	last := v.mapped[len(v.mapped)-1]
-	return int64(last)*int64(v.LEBSize) + min(int64(v.blocks[last].vid.dataSize), int64(v.LEBSize))
+	last := len(v.mapped) - 1
+	return int64(v.mapped[last])*int64(v.LEBSize) + min(int64(v.blocks[last].vid.dataSize), int64(v.LEBSize))
 }
 
 // ReadLEB fills p from offset off of LEB lnum. A LEB that is not mapped reads as
@@ -61,7 +74,7 @@ func (v *Volume) ReadLEB(p []byte, lnum, off int) error {
 	if off < 0 || off > v.LEBSize || len(p) > v.LEBSize-off {
 		return &mtkport.Error{Off: int64(off), Field: "LEB range", Found: "a range beyond the block", Err: mtkport.ErrDamaged}
 	}
-	b, ok := v.blocks[lnum]
+	b, ok := v.block(lnum)
 	if !ok {
 		for i := range p {
 			p[i] = 0xff
