@@ -46,6 +46,22 @@ func (f *file) Data() []tree.Range {
 	return out
 }
 
+// Pieces implements tree.Placed: the data without the holes. They lie nowhere as
+// they are, so the file itself is their source.
+func (f *file) Pieces(off, n int64) ([]tree.Piece, error) {
+	var out []tree.Piece
+	for _, r := range f.Data() {
+		from, to := max(off, r.Off), min(off+n, r.Off+r.Len)
+		if from < to {
+			out = append(out, tree.Piece{Off: from, Len: to - from, Src: unplaced{f}, At: from})
+		}
+	}
+	return out, nil
+}
+
+// unplaced is a file that is read and not asked where it lies.
+type unplaced struct{ io.ReaderAt }
+
 // maxRead bounds how many bytes of packed nodes are read at a time.
 const maxRead = 64 << 10
 
