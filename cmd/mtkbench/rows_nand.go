@@ -36,6 +36,9 @@ func nandRows() []row {
 	}
 	return []row{
 		{
+			group: "ubifs", name: "list 150 MiB", aim: "< 50 ms, < 128 MiB", setUp: ubi, ours: `"$MTKPORT" system ls "$UBI" >/dev/null`,
+		},
+		{
 			group: "ubifs", name: "extract 150 MiB", peer: "ubi_reader", aim: "≥ 20", needs: []string{"ubireader_extract_files"}, setUp: ubi,
 			ours: `"$MTKPORT" -q system extract "$UBI" -o out`, theirs: `ubireader_extract_files -k -o out "$UBI" >/dev/null 2>&1`,
 		},
@@ -45,6 +48,9 @@ func nandRows() []row {
 			theirs: `mkfs.ubifs -m 2048 -e 126976 -c 3200 -x lzo -r "$TREE" new.ubifs
 printf '[v]\nmode=ubi\nimage=new.ubifs\nvol_id=0\nvol_type=dynamic\nvol_name=system\nvol_flags=autoresize\n' >u.ini
 ubinize -m 2048 -p 128KiB -s 2048 -o new.ubi u.ini`,
+		},
+		{
+			group: "yaffs2", name: "list 150 MiB", aim: "< 50 ms, < 64 MiB", setUp: yaffs, ours: `"$MTKPORT" system ls "$YAFFS" >/dev/null`,
 		},
 		{
 			group: "yaffs2", name: "extract 150 MiB", peer: "unyaffs", aim: "≥ 1.0", needs: []string{"unyaffs"}, setUp: yaffs,

@@ -54,6 +54,14 @@ type decoder struct {
 	ip, op   int
 }
 
+// What an instruction of the fast loop reads and writes at most, with the words
+// that it copies too far. The loop stays away so far from the ends of both
+// buffers.
+const (
+	srcSlack = 24
+	dstSlack = 56
+)
+
 // run is the instruction loop. state is how many literals the last instruction
 // ended with: 0, 1 to 3, or 4 for a long run. What stands out here instead of in
 // match, literals and copyBack is what most instructions are: it is where the
@@ -69,113 +77,111 @@ func (d *decoder) run() error {
 		state = min(n, 4)
 	}
 	dst, src, ip, op := d.dst, d.src, d.ip, d.op
-	for ip < len(src)-slack && op < len(dst)-slack {
+	for ip < len(src)-srcSlack && op < len(dst)-dstSlack {
 		var length, dist, tail int
 		switch in := int(src[ip]); {
 		case in >= 64:
 			length, dist, tail = in>>5+1, int(src[ip+1])<<3+in>>2&7+1, in&3
 			ip += 2
 		case in > 32:
-			w := int(src[ip+1]) | int(src[ip+2])<<8
+			w := int(le.Uint16(src[ip+1:]))
 			length, dist, tail = in&31+2, w>>2+1, w&3
 			ip += 3
 		case in < 16 && in > 0 && state == 0:
-			binary.LittleEndian.PutUint64(dst[op:], binary.LittleEndian.Uint64(src[ip+1:]))
-			binary.LittleEndian.PutUint64(dst[op+8:], binary.LittleEndian.Uint64(src[ip+9:]))
-			dst[op+16], dst[op+17] = src[ip+17], src[ip+18]
+			le.PutUint64(dst[op:], le.Uint64(src[ip+1:]))
+			le.PutUint64(dst[op+8:], le.Uint64(src[ip+9:]))
+			le.PutUint16(dst[op+16:], le.Uint16(src[ip+17:]))
 			ip += 1 + in + 3
 			op += in + 3
 			state = 4
 			continue
 		default:
 			d.ip, d.op = ip, op
-			more, err := d.step(&state)
-			if err != nil || !more {
+			next, err := d.step(state)
+			if err != nil || next == ended {
 				return err
 			}
-			ip, op = d.ip, d.op
+			state, ip, op = next, d.ip, d.op
 			continue
 		}
-		if dist > op || op+length > len(dst)-slack {
-			d.ip, d.op = ip, op
-			if err := d.copyBack(dist, length); err != nil {
-				return err
-			}
-		} else {
-			repeat(dst, op, dist, length)
+		if dist > op {
+			return damaged(ip, "a match before the start of the output")
 		}
+		repeat(dst[op-dist:op+length+8], dist, length)
 		op += length
-		if tail > 0 {
-			if op > len(dst)-slack || ip > len(src)-slack {
-				d.ip, d.op = ip, op
-				if err := d.literals(tail); err != nil {
-					return err
-				}
-			} else {
-				binary.LittleEndian.PutUint32(dst[op:], binary.LittleEndian.Uint32(src[ip:]))
-			}
-			ip += tail
-			op += tail
-		}
+		le.PutUint32(dst[op:], le.Uint32(src[ip:])) // tail of them count
+		ip += tail
+		op += tail
 		state = tail
 	}
 	d.ip, d.op = ip, op
 	return d.rest(state)
 }
 
-// slack is how far the fast loop stays away from the ends of both buffers, so
-// that it can copy in words.
-const slack = 24
+var le = binary.LittleEndian
 
-// repeat copies length bytes from dist back, up to seven more being spoilt.
-func repeat(dst []byte, op, dist, length int) {
-	from := op - dist
-	if dist < 8 {
-		for i := range length {
-			dst[op+i] = dst[from+i]
+// repeat copies length bytes from the start of b to dist, up to seven more being
+// spoilt.
+func repeat(b []byte, dist, length int) {
+	to := b[dist:]
+	if dist >= 8 {
+		le.PutUint64(to, le.Uint64(b))
+		for i := 8; i < length; i += 8 {
+			le.PutUint64(to[i:], le.Uint64(b[i:]))
 		}
 		return
 	}
-	for i := 0; i < length; i += 8 {
-		binary.LittleEndian.PutUint64(dst[op+i:], binary.LittleEndian.Uint64(dst[from+i:]))
+	// The bytes are a pattern that repeats itself inside the word.
+	v := le.Uint64(b) & (1<<(8*dist) - 1) * spread[dist]
+	for i := 0; i < length; i += int(stride[dist]) {
+		le.PutUint64(to[i:], v)
 	}
 }
+
+// spread multiplies a pattern of some bytes until it fills a word; stride is how
+// much of the word then is whole patterns.
+var (
+	spread = [8]uint64{0, 0x0101010101010101, 0x0001000100010001, 0x0001000001000001, 0x0000000100000001, 0x0000010000000001, 0x0001000000000001, 0x0100000000000001}
+	stride = [8]uint8{8, 8, 8, 6, 8, 5, 6, 7}
+)
 
 // rest does what the fast loop left.
 func (d *decoder) rest(state int) error {
 	for d.ip < len(d.src) {
-		more, err := d.step(&state)
-		if err != nil || !more {
+		next, err := d.step(state)
+		if err != nil || next == ended {
 			return err
 		}
+		state = next
 	}
 	return damaged(d.ip, "the end of the input before the end mark")
 }
 
-// step does one instruction of any kind; false after the end mark.
-func (d *decoder) step(state *int) (bool, error) {
+// ended is the state after the end mark.
+const ended = -1
+
+// step does one instruction of any kind and returns the state after it.
+func (d *decoder) step(state int) (int, error) {
 	op := int(d.src[d.ip])
 	d.ip++
-	if op < 16 && *state == 0 {
+	if op < 16 && state == 0 {
 		n, err := d.length(op, 15)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
-		*state = 4
-		return true, d.literals(n + 3)
+		return 4, d.literals(n + 3)
 	}
-	length, dist, tail, err := d.match(op, *state)
+	length, dist, tail, err := d.match(op, state)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if length == 0 {
-		return false, d.end()
+		return ended, d.end()
 	}
 	if err := d.copyBack(dist, length); err != nil {
-		return false, err
+		return 0, err
 	}
-	*state = tail
-	return true, d.literals(tail)
+	return tail, d.literals(tail)
 }
 
 // end checks that nothing follows the end mark.
