@@ -42,6 +42,7 @@ type Archive struct {
 	srcComp Compression // how src is packed
 	gzHead  []byte      // gzip header as read
 	maker   *Maker      // who made the stream, once asked
+	made    *settings   // by which settings, if they are known
 	cpio    []byte      // unpacked, as it was opened
 	entries []*Entry    // in order, trailers included
 	rest    []byte      // unpacked bytes behind the last archive
@@ -254,13 +255,17 @@ func (a *Archive) gapRule(e *Entry, last bool) int64 {
 // mkbootfsBlock is what mkbootfs fills an archive up to, in bytes.
 const mkbootfsBlock = 256
 
-// errDiffers stops a comparing writer.
-var errDiffers = errors.New("differs")
+// These stop a comparing writer.
+var (
+	errDiffers = errors.New("differs")
+	errEnough  = errors.New("equal so far, and that is enough")
+)
 
 // equalWriter compares what is written with want.
 type equalWriter struct {
 	want      io.ReaderAt
 	pos, size int64
+	enough    int64 // stop here when that is before the end; 0 for no such stop
 	buf       []byte
 }
 
@@ -278,6 +283,9 @@ func (w *equalWriter) Write(p []byte) (int, error) {
 		return 0, errDiffers
 	}
 	w.pos += int64(len(p))
+	if w.enough > 0 && w.pos >= w.enough && w.pos < w.size {
+		return 0, errEnough
+	}
 	return len(p), nil
 }
 

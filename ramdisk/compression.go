@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mtkport"
+	"mtkport/ramdisk/deflate"
 )
 
 // Compression names what packs a ramdisk.
@@ -47,8 +48,9 @@ const maxDict = 64 << 20
 
 // settings steer an encoder.
 type settings struct {
-	level  int    // the compressor's own scale, 0 for its default
-	gzHead []byte // gzip: header to write instead of minigzip's
+	level   int             // the compressor's own scale, 0 for its default
+	flavour deflate.Flavour // gzip: whose deflate it is
+	gzHead  []byte          // gzip: header to write instead of minigzip's
 }
 
 // codec is one compression.
@@ -58,18 +60,18 @@ type codec struct {
 	// many bytes of src the stream takes.
 	decode func(src *io.SectionReader, w io.Writer) (used int64, err error)
 	encode func(w io.Writer, b []byte, s settings) error
-	levels []int // tried, best guess first, when asked who made a stream
+	tries  []settings // best guess first, when asked who made a stream
 }
 
 var codecs = map[Compression]codec{
 	None:  {magic: "07070", decode: decodeNone, encode: encodeNone},
-	Gzip:  {magic: "\x1f\x8b", decode: decodeGzip, encode: encodeGzip, levels: []int{6, 9, 8, 7, 5, 4, 3, 2, 1}},
-	LZ4:   {magic: lz4Magic, decode: decodeLZ4, encode: encodeLZ4, levels: []int{9}},
-	LZMA:  {magic: "\x5d\x00\x00", decode: decodeLZMA, encode: encodeLZMA, levels: []int{0}},
-	XZ:    {magic: "\xfd7zXZ\x00", decode: decodeXZ, encode: encodeXZ, levels: []int{0}},
-	LZOP:  {magic: lzopMagic, decode: decodeLZOP, encode: encodeLZOP, levels: []int{0}},
-	Bzip2: {magic: "BZh", decode: decodeBzip2, encode: encodeBzip2, levels: []int{9}},
-	Zstd:  {magic: "\x28\xb5\x2f\xfd", decode: decodeZstd, encode: encodeZstd, levels: []int{0}},
+	Gzip:  {magic: "\x1f\x8b", decode: decodeGzip, encode: encodeGzip, tries: gzipMakers()},
+	LZ4:   {magic: lz4Magic, decode: decodeLZ4, encode: encodeLZ4, tries: []settings{{level: 9}}},
+	LZMA:  {magic: "\x5d\x00\x00", decode: decodeLZMA, encode: encodeLZMA, tries: []settings{{}}},
+	XZ:    {magic: "\xfd7zXZ\x00", decode: decodeXZ, encode: encodeXZ, tries: []settings{{}}},
+	LZOP:  {magic: lzopMagic, decode: decodeLZOP, encode: encodeLZOP, tries: []settings{{}}},
+	Bzip2: {magic: "BZh", decode: decodeBzip2, encode: encodeBzip2, tries: []settings{{level: 9}}},
+	Zstd:  {magic: "\x28\xb5\x2f\xfd", decode: decodeZstd, encode: encodeZstd, tries: []settings{{}}},
 }
 
 // Detect tells by its magic what packs a ramdisk that begins with head.
@@ -228,14 +230,30 @@ var makerNames = map[Compression]string{None: "nothing", Gzip: "zlib", LZ4: "lz4
 	XZ: "ulikunitz/xz", LZOP: "mtkport's LZO1X-1", Bzip2: "dsnet/compress", Zstd: "klauspost/compress"}
 
 func (a *Archive) findMaker() Maker {
-	for _, level := range codecs[a.srcComp].levels {
-		w := &equalWriter{want: a.src, size: a.used}
-		err := codecs[a.srcComp].encode(w, a.cpio, settings{level: level, gzHead: a.gzHead})
-		if err == nil && w.pos == a.used {
-			return Maker{Name: makerNames[a.srcComp], Level: level, Exact: true}
+	s, ok := a.tryMakers(a.used)
+	if !ok {
+		return a.guessMaker()
+	}
+	a.made = &s
+	m := Maker{Name: makerNames[a.srcComp], Level: s.level, Exact: true}
+	if a.srcComp == Gzip {
+		m.Name = s.flavour.String()
+	}
+	return m
+}
+
+// tryMakers packs the archive anew with all settings, until one gives the first
+// n bytes of the stream.
+func (a *Archive) tryMakers(n int64) (settings, bool) {
+	for _, s := range codecs[a.srcComp].tries {
+		s.gzHead = a.gzHead
+		w := &equalWriter{want: a.src, size: a.used, enough: n}
+		err := codecs[a.srcComp].encode(w, a.cpio, s)
+		if errors.Is(err, errEnough) || err == nil && w.pos == a.used {
+			return s, true
 		}
 	}
-	return a.guessMaker()
+	return settings{}, false
 }
 
 // guessMaker reads the signs that a stream carries.
@@ -255,15 +273,28 @@ func (a *Archive) guessMaker() Maker {
 	return Maker{Name: string(a.srcComp)}
 }
 
+// likely is how much of a stream, in bytes, tells its maker well enough for
+// packing something else: two blocks of zlib's.
+const likely = 64 << 10
+
 // settings are those of the maker where they are known.
 func (a *Archive) settings() settings {
-	var s settings
-	if a.comp == a.srcComp {
-		s.gzHead = a.gzHead
-		if a.comp == Gzip || a.comp == Bzip2 {
-			s.level = a.Maker().Level
+	s := settings{}
+	if a.comp != a.srcComp {
+		return s
+	}
+	if a.made == nil && a.maker == nil && a.src != nil && a.comp == Gzip {
+		if s, ok := a.tryMakers(likely); ok {
+			a.made = &s
 		}
 	}
+	switch {
+	case a.made != nil:
+		return *a.made
+	case a.comp == Gzip || a.comp == Bzip2:
+		s.level = a.Maker().Level
+	}
+	s.gzHead = a.gzHead
 	return s
 }
 

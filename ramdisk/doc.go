@@ -32,7 +32,8 @@
 // a trailer with the next inode and mode 0644, zeros up to a multiple of 256;
 // minigzip then packs it as zlib does at level 6. [New] writes this form, and
 // the side file of Unpack lists only what deviates from it, so that unpacking
-// to a folder and packing that gives the stock bytes.
+// to a folder and packing that gives the stock bytes, even if only names, modes
+// and contents are left of the folder.
 //
 // # Limits
 //
@@ -40,8 +41,9 @@
 // [Options] say otherwise; decoders get a dictionary of at most 64 MiB. The old
 // binary and "odc" cpio forms are not read (no kernel does). lz4 is the legacy
 // frame, the only one kernels unpack. The xz writer uses no ARM filter and
-// CRC32, as kernels want. Compressors other than zlib are not reproduced byte
-// for byte; their original stream is kept instead where nothing changed.
+// CRC32, as kernels want. Of compressors, zlib and GNU gzip are reproduced byte
+// for byte (see package deflate below this one); of all, the original stream is
+// written again where nothing changed.
 //
 // # Sources
 //

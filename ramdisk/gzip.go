@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"mtkport"
+	"mtkport/ramdisk/deflate"
 )
 
 // Flag bits of a gzip header (RFC 1952, 2.3.1).
@@ -104,23 +105,42 @@ func encodeGzip(w io.Writer, b []byte, s settings) error {
 		head = minigzipHead
 	}
 	if s.level == 0 {
-		s.level = 6
+		s.level = deflate.DefaultLevel
 	}
 	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	if err := deflate(w, b, s.level); err != nil {
+	z, err := deflate.NewWriter(w, s.flavour, s.level)
+	if err != nil {
+		return err
+	}
+	if _, err := z.Write(b); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
 		return err
 	}
 	t := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(b))
-	_, err := w.Write(binary.LittleEndian.AppendUint32(t, uint32(len(b))))
+	_, err = w.Write(binary.LittleEndian.AppendUint32(t, uint32(len(b))))
 	return err
 }
 
-// guessGzip judges a stream that zlib does not reproduce by its header: GNU gzip
-// names the file or the time and marks levels 9 and 1 in the XFL byte.
+// gzipMakers are the deflates that are known, the likely ones first: minigzip,
+// then what people take.
+func gzipMakers() []settings {
+	var out []settings
+	for _, level := range []int{6, 9, 8, 7, 5, 4, 3, 2, 1} {
+		for _, f := range []deflate.Flavour{deflate.Zlib, deflate.GNU, deflate.GNUOld, deflate.ZlibMem9} {
+			out = append(out, settings{level: level, flavour: f})
+		}
+	}
+	return out
+}
+
+// guessGzip judges a stream of none of them by its header: GNU gzip names the
+// file or the time and marks levels 9 and 1 in the XFL byte.
 func guessGzip(head []byte) Maker {
-	m := Maker{Name: "a gzip other than zlib's"}
+	m := Maker{Name: "an unknown gzip"}
 	if len(head) < 10 {
 		return m
 	}

@@ -103,18 +103,8 @@ func (s *side) open(src *os.Root, opt Options) (*Archive, error) {
 			return nil, err
 		}
 	}
-	if s.Stream != "" {
-		b, err := readBounded(src, s.Stream, opt.max())
-		if err != nil {
-			return nil, err
-		}
-		all := append(b, a.tail...)
-		o, err := OpenWith(bytes.NewReader(all), int64(len(all)), opt)
-		if err != nil {
-			return nil, mtkport.InFile(err, s.Stream)
-		}
-		a.src, a.size, a.used, a.srcComp, a.gzHead, a.cpio = o.src, o.size, o.used, o.srcComp, o.gzHead, o.cpio
-		return a, nil
+	if ok, err := s.stream(a, src, opt); ok || err != nil {
+		return a, err
 	}
 	a.maker = &Maker{Name: makerNames[c], Level: s.Level, Exact: true}
 	if s.GzipHeader != "" {
@@ -126,4 +116,26 @@ func (s *side) open(src *os.Root, opt Options) (*Archive, error) {
 		}
 	}
 	return a, nil
+}
+
+// stream opens the original stream, so that it is written again if nothing
+// changed. Without the file, a user's choice, all is packed anew.
+func (s *side) stream(a *Archive, src *os.Root, opt Options) (ok bool, err error) {
+	if s.Stream == "" {
+		return false, nil
+	}
+	b, err := readBounded(src, s.Stream, opt.max())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	all := append(b, a.tail...)
+	o, err := OpenWith(bytes.NewReader(all), int64(len(all)), opt)
+	if err != nil {
+		return false, mtkport.InFile(err, s.Stream)
+	}
+	a.src, a.size, a.used, a.srcComp, a.gzHead, a.cpio = o.src, o.size, o.used, o.srcComp, o.gzHead, o.cpio
+	return true, nil
 }

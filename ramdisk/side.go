@@ -18,7 +18,7 @@ import (
 const (
 	SideFile   = "ramdisk.yaml" // what a disk cannot keep
 	TreeFolder = "root"         // the files
-	streamFile = "stream.bin"   // the original stream, when it cannot be made again
+	streamFile = "stream.bin"   // the original stream, for when nothing changed
 	tailFile   = "tail.bin"     // what followed it
 )
 
@@ -29,7 +29,7 @@ type side struct {
 	Compression Compression   `yaml:"compression"`
 	Level       int           `yaml:"level"`
 	GzipHeader  string        `yaml:"gzip_header"` // hex, when it is not minigzip's
-	Stream      string        `yaml:"stream"`      // file
+	Stream      string        `yaml:"stream"`      // file; it may be deleted
 	Tail        string        `yaml:"tail"`        // file
 	Hex         string        `yaml:"hex"`         // upper; lower when left out
 	Archives    []sideArchive `yaml:"archives"`

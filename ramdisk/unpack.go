@@ -20,9 +20,9 @@ import (
 // deviates from the maker's form. Names that a disk may refuse (reserved on
 // Windows, differing only in case, leading out of the folder) are written
 // otherwise there; symlinks are made where they stay inside and the system can,
-// and nothing is ever written through one. When the stream cannot be made again
-// bit for bit (GNU gzip, XZ Utils, …) it is kept beside as stream.bin, and
-// [Pack] uses it as long as nothing changed.
+// and nothing is ever written through one. The compressed stream is kept beside
+// as stream.bin: [Pack] writes it as long as nothing changed, and else packs as
+// its maker did, when that is one of those known.
 func (a *Archive) Unpack(ctx context.Context, dst *os.Root, p mtkport.Progress) (err error) {
 	task := mtkport.Begin(p, "unpack", int64(len(a.entries)))
 	defer func() { task.Done(err) }()
@@ -107,7 +107,7 @@ func (u *unpacker) symlinks() {
 // finish writes what stands beside the tree.
 func (u *unpacker) finish(dst *os.Root) error {
 	a, s := u.a, u.side()
-	if a.src != nil && a.comp == a.srcComp && !a.Maker().Exact {
+	if a.src != nil && a.comp == a.srcComp && a.comp != None {
 		s.Stream = streamFile
 		if err := copyTo(dst, streamFile, io.NewSectionReader(a.src, 0, a.used)); err != nil {
 			return err
@@ -139,11 +139,8 @@ func copyTo(dst *os.Root, name string, r io.Reader) error {
 func (u *unpacker) side() *side {
 	a := u.a
 	s := &side{Version: 1, Compression: a.comp, Rest: hex.EncodeToString(a.rest)}
-	if set := a.settings(); a.comp == Gzip {
-		s.Level = set.level
-		if set.gzHead != nil && !bytes.Equal(set.gzHead, minigzipHead) {
-			s.GzipHeader = hex.EncodeToString(set.gzHead)
-		}
+	if a.comp == Gzip && a.comp == a.srcComp && a.gzHead != nil && !bytes.Equal(a.gzHead, minigzipHead) {
+		s.GzipHeader = hex.EncodeToString(a.gzHead)
 	}
 	if a.upper {
 		s.Hex = "upper"
