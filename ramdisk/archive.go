@@ -51,6 +51,10 @@ type Archive struct {
 	upper   bool        // hex digits of new fields in upper case
 }
 
+// maxGuess bounds what is set aside, in bytes, before anything is unpacked: twice
+// the largest stock ramdisk seen.
+const maxGuess = 8 << 20
+
 // Open reads a ramdisk of size bytes: a cpio archive, bare or packed. It must
 // stay readable as long as the archive is used. The errors are of class
 // [mtkport.ErrFormat] (no ramdisk), [mtkport.ErrDamaged], [mtkport.ErrTooBig]
@@ -69,7 +73,7 @@ func OpenWith(r io.ReaderAt, size int64, opt Options) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{src: r, size: size, comp: c, srcComp: c}
-	out := &sink{max: opt.max()}
+	out := &sink{max: opt.max(), buf: make([]byte, 0, min(2*size, opt.max(), maxGuess))}
 	a.used, err = codecs[c].decode(io.NewSectionReader(r, 0, size), out)
 	if out.err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, out.err

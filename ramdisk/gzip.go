@@ -2,12 +2,13 @@ package ramdisk
 
 import (
 	"bufio"
-	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/klauspost/compress/flate"
 
 	"mtkport"
 	"mtkport/ramdisk/deflate"
@@ -72,31 +73,43 @@ func decodeGzip(src *io.SectionReader, w io.Writer) (int64, error) {
 	if err != nil {
 		return int64(len(head)), err
 	}
-	if _, err := src.Seek(int64(len(head)), io.SeekStart); err != nil {
-		return 0, err
-	}
-	c := &counter{r: bufio.NewReaderSize(src, 64<<10), n: int64(len(head))}
+	in := &taken{r: io.NewSectionReader(src, int64(len(head)), src.Size())}
+	br := bufio.NewReaderSize(in, 64<<10)
+	at := func() int64 { return int64(len(head)) + in.n - int64(br.Buffered()) }
 	crc := crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(w, crc), flate.NewReader(c))
+	n, err := io.Copy(io.MultiWriter(w, crc), flate.NewReader(br))
 	if err != nil {
 		var bad flate.CorruptInputError
 		if errors.As(err, &bad) {
 			err = errors.New("bytes that deflate cannot have written")
 		}
-		return c.n, err
+		return at(), err
 	}
 	var t [8]byte
-	if _, err := io.ReadFull(c, t[:]); err != nil {
-		return c.n, io.ErrUnexpectedEOF
+	if _, err := io.ReadFull(br, t[:]); err != nil {
+		return at(), io.ErrUnexpectedEOF
 	}
 	if got, want := crc.Sum32(), binary.LittleEndian.Uint32(t[:]); got != want {
-		return c.n, &mtkport.Error{Off: c.n - 8, Field: "gzip crc32", Found: fmt.Sprintf("0x%08x", want),
+		return at(), &mtkport.Error{Off: at() - 8, Field: "gzip crc32", Found: fmt.Sprintf("0x%08x", want),
 			Want: fmt.Sprintf("0x%08x, that of the content", got), Err: mtkport.ErrDamaged}
 	}
 	if got, want := uint32(n), binary.LittleEndian.Uint32(t[4:]); got != want {
-		return c.n, &mtkport.Error{Off: c.n - 4, Field: "gzip isize", Found: fmt.Sprint(want), Want: fmt.Sprint(got), Err: mtkport.ErrDamaged}
+		return at(), &mtkport.Error{Off: at() - 4, Field: "gzip isize", Found: fmt.Sprint(want), Want: fmt.Sprint(got), Err: mtkport.ErrDamaged}
 	}
-	return c.n, nil
+	return at(), nil
+}
+
+// taken counts the bytes that a buffer took.
+type taken struct {
+	r io.Reader
+	n int64
+}
+
+// Read implements io.Reader.
+func (t *taken) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.n += int64(n)
+	return n, err
 }
 
 func encodeGzip(w io.Writer, b []byte, s settings) error {
