@@ -41,10 +41,6 @@ func bootCommand() *cli.Command {
 	}
 }
 
-func outFlag(what string) cli.Flag {
-	return &cli.StringFlag{Name: "o", Aliases: []string{"output"}, Usage: what}
-}
-
 func sizeFlag() cli.Flag {
 	return &cli.StringFlag{Name: "size", Value: "auto",
 		Usage: "size of the result: auto (a partition dump keeps its size), grow, keep, or a number of bytes"}
@@ -53,14 +49,6 @@ func sizeFlag() cli.Flag {
 func idFlag() cli.Flag {
 	return &cli.StringFlag{Name: "id", Value: "auto",
 		Usage: "the header's id: auto (computed anew if the original's followed the rule), keep, compute, or 40 or 64 hex digits"}
-}
-
-// output takes -o, which every writing command demands.
-func output(c *cli.Context) (string, error) {
-	if out := c.String("o"); out != "" {
-		return out, nil
-	}
-	return "", usageError{c.Command.FullName() + ": no output given, want -o NAME"}
 }
 
 // bootFile is an opened boot image or part. Close it.
@@ -86,28 +74,17 @@ func openBoot(name string) (*bootFile, error) {
 }
 
 func bootUnpack(c *cli.Context) error {
-	args, err := arity(c, "FILE")
+	in, out, err := inOut(c, "FILE")
 	if err != nil {
 		return err
 	}
-	out, err := output(c)
-	if err != nil {
-		return err
-	}
-	b, err := openBoot(args[0])
+	b, err := openBoot(in)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	d, err := mtkport.CreateDir(out)
+	err = newFolder(out, func(root *os.Root) error { return mtkport.InFile(b.Unpack(c.Context, root), b.name) })
 	if err != nil {
-		return err
-	}
-	defer d.Abort()
-	if err := b.Unpack(c.Context, d.Root); err != nil {
-		return mtkport.InFile(err, b.name)
-	}
-	if err := d.Commit(); err != nil {
 		return err
 	}
 	envOf(c).notef("unpacked %s into %s; edit %s or replace files, then `mtkport boot repack %s -o IMAGE`", b.name, out, bootimg.SideName, out)
@@ -146,22 +123,18 @@ func yesNo(b bool) string {
 }
 
 func bootRepack(c *cli.Context) error {
-	args, err := arity(c, "DIR")
+	in, out, err := inOut(c, "DIR")
 	if err != nil {
 		return err
 	}
-	out, err := output(c)
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(args[0])
+	root, err := os.OpenRoot(in)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	r, err := bootimg.Repack(c.Context, root)
 	if err != nil {
-		return inFolder(err, args[0])
+		return inFolder(err, in)
 	}
 	defer r.Close()
 	how, err := resizing(c)

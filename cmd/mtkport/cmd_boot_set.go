@@ -50,20 +50,16 @@ func bootSetFlags() []cli.Flag {
 }
 
 func bootSet(c *cli.Context) error {
-	args, err := arity(c, "FILE")
+	in, out, err := inOut(c, "FILE")
 	if err != nil {
 		return err
 	}
-	out, err := output(c)
-	if err != nil {
-		return err
-	}
-	b, err := openBoot(args[0])
+	b, err := openBoot(in)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	s := &bootSetter{c: c, name: args[0], changed: []string{}}
+	s := &bootSetter{c: c, name: in, changed: []string{}}
 	defer s.close()
 	if b.Part != nil {
 		return s.setPart(b.Part, out)
@@ -266,15 +262,6 @@ func (s *bootSetter) finish(e interface {
 		return err
 	}
 	return bootWritten{File: out, Size: n, Changed: s.changed, Identical: same}.print(envOf(s.c))
-}
-
-// writeOut writes a file whole or not at all.
-func writeOut(name string, from io.WriterTo) (n int64, err error) {
-	err = mtkport.WriteFile(name, 0o644, func(w io.Writer) error {
-		n, err = from.WriteTo(w)
-		return err
-	})
-	return n, mtkport.InFile(err, name)
 }
 
 // resizing reads --size.

@@ -129,11 +129,7 @@ func (e *env) printPictures(pics []logoPicture) {
 }
 
 func logoExtract(c *cli.Context) error {
-	args, err := arity(c, "FILE")
-	if err != nil {
-		return err
-	}
-	out, err := output(c)
+	in, out, err := inOut(c, "FILE")
 	if err != nil {
 		return err
 	}
@@ -141,20 +137,13 @@ func logoExtract(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := openLogo(args[0])
+	l, err := openLogo(in)
 	if err != nil {
 		return err
 	}
 	defer l.f.Close()
-	d, err := mtkport.CreateDir(out)
+	err = newFolder(out, func(root *os.Root) error { return mtkport.InFile(l.Extract(c.Context, root, shapes), in) })
 	if err != nil {
-		return err
-	}
-	defer d.Abort()
-	if err := l.Extract(c.Context, d.Root, shapes); err != nil {
-		return mtkport.InFile(err, args[0])
-	}
-	if err := d.Commit(); err != nil {
 		return err
 	}
 	envOf(c).notef("extracted %d pictures into %s; `mtkport logo build %s -o logo.bin` makes the logo again", len(l.Pictures()), out, out)
@@ -162,11 +151,7 @@ func logoExtract(c *cli.Context) error {
 }
 
 func logoBuild(c *cli.Context) error {
-	args, err := arity(c, "DIR")
-	if err != nil {
-		return err
-	}
-	out, err := output(c)
+	in, out, err := inOut(c, "DIR")
 	if err != nil {
 		return err
 	}
@@ -174,14 +159,14 @@ func logoBuild(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(args[0])
+	root, err := os.OpenRoot(in)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	b, err := logo.Build(c.Context, root)
 	if err != nil {
-		return inFolder(err, args[0])
+		return inFolder(err, in)
 	}
 	defer b.Close()
 	b.SetResize(how)

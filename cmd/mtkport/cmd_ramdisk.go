@@ -16,9 +16,7 @@ import (
 )
 
 func ramdiskCommand() *cli.Command {
-	out := func() cli.Flag {
-		return &cli.StringFlag{Name: "o", Aliases: []string{"output"}, Usage: "write the result to `FILE`"}
-	}
+	out := func() cli.Flag { return outFlag("write the result to `FILE`") }
 	limit := func() cli.Flag {
 		return &cli.Int64Flag{Name: "max-unpacked", Value: ramdisk.MaxUnpacked >> 20, Usage: "refuse what unpacks to more than `MIB`"}
 	}
@@ -169,13 +167,6 @@ func openRamdisk(c *cli.Context, name string) (*ramdiskFile, *ramdisk.Archive, e
 	return d, a, nil
 }
 
-func outputOf(c *cli.Context) (string, error) {
-	if o := c.String("o"); o != "" {
-		return o, nil
-	}
-	return "", usageError{c.Command.FullName() + ": -o is needed: where the result goes"}
-}
-
 // args takes at least least arguments, the first of them the input.
 func argsFrom(c *cli.Context, least int) ([]string, error) {
 	if c.NArg() < least {
@@ -186,7 +177,7 @@ func argsFrom(c *cli.Context, least int) ([]string, error) {
 
 // editRamdisk opens RAMDISK, lets fn change it, and writes OUT.
 func editRamdisk(c *cli.Context, name string, fn func(a *ramdisk.Archive) error) error {
-	out, err := outputOf(c)
+	out, err := output(c)
 	if err != nil {
 		return err
 	}
@@ -431,29 +422,18 @@ func ramdiskCat(c *cli.Context) error {
 }
 
 func ramdiskUnpack(c *cli.Context) error {
-	args, err := arity(c, "RAMDISK")
+	in, out, err := inOut(c, "RAMDISK")
 	if err != nil {
 		return err
 	}
-	out, err := outputOf(c)
-	if err != nil {
-		return err
-	}
-	d, a, err := openRamdisk(c, args[0])
+	d, a, err := openRamdisk(c, in)
 	if err != nil {
 		return err
 	}
 	defer d.f.Close()
-	dir, err := mtkport.CreateDir(out)
-	if err != nil {
-		return err
-	}
-	defer dir.Abort()
 	e := envOf(c)
-	if err := a.Unpack(c.Context, dir.Root, e.roomProgress()); err != nil {
-		return mtkport.InFile(err, args[0])
-	}
-	if err := dir.Commit(); err != nil {
+	err = newFolder(out, func(root *os.Root) error { return mtkport.InFile(a.Unpack(c.Context, root, e.roomProgress()), in) })
+	if err != nil {
 		return err
 	}
 	e.notef("%s: %d entries in %s/, the rest in %s", out, len(a.Entries()), ramdisk.TreeFolder, ramdisk.SideFile)
@@ -461,15 +441,11 @@ func ramdiskUnpack(c *cli.Context) error {
 }
 
 func ramdiskPack(c *cli.Context) error {
-	args, err := arity(c, "FOLDER")
+	in, out, err := inOut(c, "FOLDER")
 	if err != nil {
 		return err
 	}
-	out, err := outputOf(c)
-	if err != nil {
-		return err
-	}
-	a, err := packFolder(c, args[0])
+	a, err := packFolder(c, in)
 	if err != nil {
 		return err
 	}
