@@ -144,7 +144,16 @@ func (r *ROM) assemble(ctx context.Context) error {
 	return nil
 }
 
-// findScatter takes the scatter file with the most partitions.
+// betterLayout: a scatter tells more than the list of an OTA package, and one with
+// more partitions more than one with fewer.
+func betterLayout(a, b *scatter.Layout) bool {
+	if a.IsList() != b.IsList() {
+		return b.IsList()
+	}
+	return len(a.Partitions) > len(b.Partitions)
+}
+
+// findScatter takes the scatter file that tells most.
 func (r *ROM) findScatter() error {
 	for _, n := range r.src.list() {
 		base := strings.ToLower(path.Base(n))
@@ -166,7 +175,7 @@ func (r *ROM) findScatter() error {
 		if err != nil {
 			return mtkport.InFile(err, path.Join(r.Path, n))
 		}
-		if r.Scatter == nil || len(l.Partitions) > len(r.Scatter.Partitions) {
+		if r.Scatter == nil || betterLayout(l, r.Scatter) {
 			r.Scatter, r.ScatterFile = l, f
 		}
 	}

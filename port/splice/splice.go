@@ -373,6 +373,9 @@ func writeScatter(in *Input, dir *mtkport.Dir, m *Manifest) error {
 	if err != nil {
 		return err
 	}
+	if l.IsList() { // of an OTA package: no flash tool takes it, so the bundle goes without
+		return nil
+	}
 	files := map[string]string{bootPartition: BootName, systemPartition: SystemName}
 	if in.Target.Boot == nil {
 		delete(files, bootPartition)

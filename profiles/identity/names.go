@@ -58,14 +58,20 @@ func load(b []byte) (map[string]Name, error) {
 	return m, nil
 }
 
-// Lookup finds a partition by any of its names. For a name that the table lacks
-// it returns false and a guarded entry of class reserved whose canonical name is
-// the bare name in lower case.
+// Lookup finds a partition by any of its names. A slot of later chips (boot_a,
+// lk_b) has the class of its bare name, and is guarded. For a name that the table
+// lacks it returns false and a guarded entry of class reserved whose canonical
+// name is the bare name in lower case.
 func Lookup(name string) (Name, bool) {
 	bare := strings.ToLower(Bare(name))
 	m, err := table()
 	if n, ok := m[bare]; ok && err == nil {
 		return n, true
+	}
+	if base := strings.TrimSuffix(strings.TrimSuffix(bare, "_a"), "_b"); len(base) == len(bare)-2 && err == nil {
+		if n, ok := m[base]; ok {
+			return Name{Canonical: bare, Class: n.Class, Guarded: true, Holds: n.Holds}, true
+		}
 	}
 	return Name{Canonical: bare, Class: Reserved, Guarded: true, Holds: "unknown"}, false
 }

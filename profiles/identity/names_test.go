@@ -38,6 +38,14 @@ func TestNames(t *testing.T) {
 		{"__NODL_RSV_OTP OTP", "otp", Identity, true},
 		{"EXPDB APANIC", "expdb", Reserved, true},
 		{"MBR", "mbr", Bootloader, true},
+		{"efuse", "efuse", Identity, true}, // beside otp on later chips
+		{"boot_para bootpara", "boot_para", Reserved, true},
+		{"para", "para", Reserved, true},
+		{"boot_a BOOT_A", "boot_a", Firmware, true},
+		{"lk_b", "lk_b", Bootloader, true},
+		{"nvram_a", "nvram_a", Identity, true},
+		{"_a", "_a", Reserved, true},
+		{"EFS efs", "efs", Identity, true},
 		{"Wunderlich", "wunderlich", Reserved, true},
 		{" ", "", Reserved, true},
 	} {

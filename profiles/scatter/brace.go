@@ -11,16 +11,23 @@ import (
 // braceEntry is `NAME 0xADDRESS`, with the braces on lines of their own or behind.
 var braceEntry = regexp.MustCompile(`^(?:\xef\xbb\xbf)?[ \t]*([A-Za-z_][A-Za-z0-9_.-]*)[ \t]+(0[xX][0-9A-Fa-f]+)[ \t]*(\{?[ \t]*\}?)[ \t\r\n]*$`)
 
-// readBraces reads the form of MT6573 to MT6589: names and starts only.
+// readBraces reads the form of MT6573 to MT6589, names and starts only, and the
+// list of OTA packages, which is the same without braces.
 func (l *Layout) readBraces() error {
-	l.Version = BraceVersion
+	l.Version = ListVersion
 	for i, line := range l.doc.lines {
 		m := braceEntry.FindSubmatchIndex(line)
 		if m == nil {
-			if t := strings.Trim(string(line), "{} \t\r\n"); t != "" {
+			switch t := strings.Trim(string(line), "{} \t\r\n"); {
+			case t != "":
 				l.oddLine(i)
+			case strings.ContainsAny(string(line), "{}"):
+				l.Version = BraceVersion
 			}
 			continue
+		}
+		if m[6] < m[7] {
+			l.Version = BraceVersion
 		}
 		if len(l.Partitions) == MaxPartitions {
 			return &mtkport.Error{Off: l.doc.lineOffset(i), Field: "scatter", Found: "one more partition", Want: fmt.Sprintf("at most %d", MaxPartitions), Err: mtkport.ErrFormat}
@@ -32,6 +39,21 @@ func (l *Layout) readBraces() error {
 			return &mtkport.Error{Off: l.doc.offset(addr), Field: l.doc.text(name), Found: l.doc.text(addr), Want: "a number below 0x1000000000000000", Err: mtkport.ErrDamaged}
 		}
 		l.Partitions = append(l.Partitions, bracePartition(l.doc.text(name), n))
+	}
+	if l.IsList() {
+		return l.finishList()
+	}
+	return nil
+}
+
+// finishList: a list marks nothing for download. Other text that happens to hold
+// a word and a number is no list.
+func (l *Layout) finishList() error {
+	if odd := len(l.problems); odd > len(l.Partitions) && len(l.Partitions) > 0 {
+		return &mtkport.Error{Field: "scatter", Found: fmt.Sprintf("%d lines that are no partitions", odd), Want: "NAME 0x… lines, or partition_index entries", Err: mtkport.ErrFormat}
+	}
+	for i := range l.Partitions {
+		l.Partitions[i].Download = false
 	}
 	return nil
 }

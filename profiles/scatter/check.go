@@ -66,15 +66,21 @@ func with(f mtkport.Finding, symptom, fix string) mtkport.Finding {
 }
 
 var (
-	knownVersion  = regexp.MustCompile(`^(brace|V1\.1\.[1-9])$`)
+	knownVersion  = regexp.MustCompile(`^(brace|list|V1\.1\.[1-9]|V2\.[0-9]\.[0-9])$`)
 	platformShape = regexp.MustCompile(`^MT\d{4}[A-Z]*$`)
 )
 
 func checkGeneral(l *Layout) (out []mtkport.Finding) {
 	if !knownVersion.MatchString(l.Version) {
-		out = append(out, l.finding("version-unknown", mtkport.Risk, -1, "config_version", fmt.Sprintf("config_version is %q; V1.1.1 to V1.1.9 are known", l.Version)))
+		out = append(out, l.finding("version-unknown", mtkport.Risk, -1, "config_version", fmt.Sprintf("config_version is %q; V1.1.1 to V1.1.9 and V2 are known", l.Version)))
 	}
-	if !platformShape.MatchString(l.Platform) {
+	if l.IsList() {
+		out = append(out, mtkport.Finding{Code: "list-form", Severity: mtkport.Note, Text: "names and starts only, as OTA packages hold them: no sizes, no marks, and no flash tool takes it"})
+	}
+	if len(l.others) > 0 {
+		out = append(out, mtkport.Finding{Code: "storage-more", Severity: mtkport.Note, Text: fmt.Sprintf("the file has more layouts, for %s; the one for %s is read", strings.Join(l.others, ", "), l.Storage)})
+	}
+	if !platformShape.MatchString(l.Platform) && !l.IsList() {
 		out = append(out, l.finding("platform-unknown", mtkport.Risk, -1, "platform", fmt.Sprintf("platform is %q, not MT and four digits", l.Platform)))
 	}
 	if !l.IsBrace() && len(l.doc.info) == 0 {
@@ -333,8 +339,12 @@ func checkProject(l *Layout) (out []mtkport.Finding) {
 		return nil
 	}
 	name, isPreloader := strings.CutPrefix(strings.ToLower(l.Partitions[i].File), "preloader_")
-	if name = strings.TrimSuffix(name, ".bin"); isPreloader && l.Project != "" && name != strings.ToLower(l.Project) {
-		f := l.finding("project-differs", mtkport.Blocker, i, "file_name", fmt.Sprintf("the preloader is of %s, the layout of %s", name, l.Project))
+	if name = strings.TrimSuffix(name, ".bin"); isPreloader && l.Project != "" && name != strings.TrimPrefix(strings.ToLower(l.Project), "full_") {
+		weight := mtkport.Risk // makers of later chips rename the project and keep the preloader's
+		if l.Version == "V1.1.1" {
+			weight = mtkport.Blocker
+		}
+		f := l.finding("project-differs", weight, i, "file_name", fmt.Sprintf("the preloader is of %s, the layout of %s", name, l.Project))
 		out = append(out, with(f, "a preloader of another board leaves the phone dead", "find out which board this is; the name inside the phone's own preloader tells"))
 	}
 	return out
@@ -359,7 +369,7 @@ func checkPhysical(l *Layout) []mtkport.Finding {
 // laterKeys came with V1.1.2 and V1.1.3, in this order before reserve.
 var laterKeys = map[string]bool{"d_type": true, "is_upgradable": true, "empty_boot_needed": true, "combo_partsize_check": true}
 
-var operations = map[string]bool{"BOOTLOADERS": true, "UPDATE": true, "BINREGION": true, "PROTECTED": true, "INVISIBLE": true, "RESERVED": true, "KEEPVISIBLE": true, "NEEDUPDATE": true}
+var operations = map[string]bool{"BOOTLOADERS": true, "UPDATE": true, "BINREGION": true, "PROTECTED": true, "INVISIBLE": true, "RESERVED": true, "KEEPVISIBLE": true, "NEEDUPDATE": true, "NEEDRESIZE": true}
 
 // checkText looks at the text itself: line ends, order and names of keys.
 func checkText(l *Layout) (out []mtkport.Finding) {

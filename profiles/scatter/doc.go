@@ -9,8 +9,9 @@
 //	os.WriteFile(name, l.Bytes(), 0o644)
 //
 // It knows the forms of the field: braces (MT6573 to MT6589; chip and storage
-// come from the file name) and the YAML-like V1.1.1, V1.1.2 and V1.1.3, for eMMC
-// and NAND. Reading is liberal: LF, CRLF or CR, a byte order mark, tabs, any
+// come from the file name), the list of names and starts inside OTA packages, and
+// the YAML-like V1.1.1 to V1.1.9, for eMMC and NAND, and V2, which holds a layout
+// for each storage: that for eMMC is read. Reading is liberal: LF, CRLF or CR, a byte order mark, tabs, any
 // order of keys, unknown keys, gaps and duplicates in SYSn, partitions without a
 // name, any banner. What looks odd is kept and reported by [Check].
 // [Layout.Bytes] gives the input back to the byte.
@@ -27,5 +28,5 @@
 //
 // Limits: 4 MiB and 1024 partitions a file, addresses below 2^60. Sources: the
 // generator ptgen, kernel, lk and preloader of public MT6572 trees, and the
-// scatter files of seventeen phones and boards.
+// scatter files of some seventy phones and boards.
 package scatter

@@ -27,6 +27,8 @@ func (l *Layout) SetDownload(name string, on bool) error {
 	switch {
 	case p.Download == on:
 		return nil
+	case l.IsList():
+		return &mtkport.Error{File: l.File, Off: mtkport.NoOffset, Field: p.Name, Found: "a list, which marks nothing for download", Want: "the form with braces, or V1.1", Err: mtkport.ErrUnsupported}
 	case on:
 		return l.Set(i, "partition_name", p.Name[len(noDownload):])
 	}

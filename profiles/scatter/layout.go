@@ -8,8 +8,11 @@ import (
 	"mtkport/profiles/identity"
 )
 
-// BraceVersion is the Version of a layout in the brace form, which states none.
-const BraceVersion = "brace"
+// The Version of layouts that state none.
+const (
+	BraceVersion = "brace" // NAME 0xSTART { }: the form before V1.1
+	ListVersion  = "list"  // NAME 0xSTART and no braces: the map inside an OTA package
+)
 
 // The two kinds of storage that this package knows.
 const (
@@ -20,7 +23,7 @@ const (
 // Layout is what a scatter file says.
 type Layout struct {
 	File        string // name of the file, as given to Parse
-	Version     string // config_version, such as V1.1.1; BraceVersion for the brace form
+	Version     string // config_version, such as V1.1.1; BraceVersion or ListVersion where the form has none
 	Platform    string // MT6572
 	Project     string // the maker's name of the board; empty in the brace form
 	Storage     string // EMMC or NAND; another text where the file says so
@@ -28,6 +31,7 @@ type Layout struct {
 	BlockSize   int64 // bytes; on NAND the erase block; 0 where the file does not say (braces)
 	Partitions  []Partition
 
+	others   []string // storages of further layouts in the file, which are kept and not read
 	doc      *document
 	problems []mtkport.Finding
 }
@@ -69,8 +73,13 @@ type KeyValue struct{ Key, Value string }
 // set since.
 func (l *Layout) Bytes() []byte { return l.doc.bytes() }
 
-// IsBrace tells whether the layout is of the brace form.
-func (l *Layout) IsBrace() bool { return l.Version == BraceVersion }
+// IsBrace tells whether the layout has names and starts only: the brace form, or
+// a list.
+func (l *Layout) IsBrace() bool { return l.Version == BraceVersion || l.IsList() }
+
+// IsList tells whether the layout is the list of names and starts that OTA
+// packages hold. It says nothing of downloads, and no flash tool takes it.
+func (l *Layout) IsList() bool { return l.Version == ListVersion }
 
 // Find returns the first partition of a canonical name, or of a name as written,
 // and nil when there is none. Letter case does not count.
@@ -148,7 +157,7 @@ func (l *Layout) region(p *Partition) string {
 }
 
 var regionNames = map[string]string{
-	"EMMC_BOOT1": identity.EMMCBoot1, "BOOT_1": identity.EMMCBoot1,
+	"EMMC_BOOT1": identity.EMMCBoot1, "BOOT_1": identity.EMMCBoot1, "EMMC_BOOT1_BOOT2": identity.EMMCBoot1, // the same bytes go to both
 	"EMMC_BOOT2": identity.EMMCBoot2, "BOOT_2": identity.EMMCBoot2,
 	"RPMB": identity.EMMCRPMB, "USER": identity.EMMCUser,
 }
@@ -187,7 +196,7 @@ func (l *Layout) deriveSizes() {
 		next, found := int64(0), false
 		for j, q := range l.Partitions {
 			later := q.Linear > p.Linear || (q.Linear == p.Linear && j > i)
-			if j == i || q.FromEnd || q.Name == "" || !later || (q.Region != p.Region && !l.IsBrace()) {
+			if j == i || q.FromEnd || q.Name == "" || !later || (q.Region != p.Region && l.Version != BraceVersion) {
 				continue
 			}
 			if !found || q.Linear < next {

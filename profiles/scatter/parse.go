@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"mtkport"
+	"mtkport/profiles/identity"
 )
 
 // Limits of what is read.
@@ -65,11 +67,49 @@ func (l *Layout) isKeyed() bool {
 // infoKeys are the keys of the general section.
 var infoKeys = map[string]bool{"general": true, "info": true, "config_version": true, "platform": true, "project": true, "boot_channel": true, "block_size": true}
 
+// section is one layout of a V2 file, which holds one for each storage that the
+// board may bear.
+type section struct {
+	storage     string
+	first, last int // lines; last is the one after
+}
+
+func (l *Layout) sections() (out []section) {
+	for i := range l.doc.lines {
+		if key, at, _, ok := l.doc.keyLine(i); ok && key == "storage_type" {
+			if len(out) > 0 {
+				out[len(out)-1].last = i
+			}
+			out = append(out, section{strings.ToUpper(l.doc.text(at)), i, len(l.doc.lines)})
+		}
+	}
+	return out
+}
+
+// chooseSection takes the layout that this package knows, else the first. It
+// returns what to skip.
+func (l *Layout) chooseSection() func(line int) bool {
+	all := l.sections()
+	use := max(0, slices.IndexFunc(all, func(s section) bool { return s.storage == EMMC || s.storage == NAND }))
+	for i, s := range all {
+		if i != use {
+			l.others = append(l.others, s.storage)
+		}
+	}
+	return func(line int) bool {
+		at := slices.IndexFunc(all, func(s section) bool { return line >= s.first && line < s.last })
+		return at >= 0 && (at != use || line == all[at].first)
+	}
+}
+
 // readKeys reads the YAML-like forms line by line, as the flash tool does, so
 // broken indentation does not matter.
 func (l *Layout) readKeys() error {
-	seen := map[string]bool{}
+	seen, skip := map[string]bool{}, l.chooseSection()
 	for i := range l.doc.lines {
+		if skip(i) {
+			continue
+		}
 		key, at, dash, ok := l.doc.keyLine(i)
 		if !ok {
 			l.oddLine(i)
@@ -77,6 +117,8 @@ func (l *Layout) readKeys() error {
 		}
 		inPart := len(l.doc.parts) > 0
 		switch {
+		case !inPart && (key == "general" || key == "info") && strings.HasPrefix(l.Version, "V2"): // again, at the head of a layout
+			continue
 		case infoKeys[key] || (key == "storage" && !inPart) || (!inPart && !dash && !strings.HasPrefix(key, "partition_")):
 			if err := l.setInfo(key, at); err != nil {
 				return err
@@ -295,7 +337,8 @@ func (l *Layout) nameSays() {
 	}
 	l.Storage = NAND
 	for _, p := range l.Partitions {
-		if name := strings.ToUpper(p.Name); name == "MBR" || name == "EBR1" {
+		switch c, _ := identity.Classify(p.Name); c { // no NAND has such a table
+		case "mbr", "ebr1", "pgpt", "sgpt":
 			l.Storage = EMMC
 		}
 	}

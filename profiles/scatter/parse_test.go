@@ -104,6 +104,7 @@ func TestParseRefuses(t *testing.T) {
 		says  string
 	}{
 		"empty":         {"", mtkport.ErrFormat, "no partition"},
+		"no list":       {"import x\nwidth 0x10\nprint x\n", mtkport.ErrFormat, "2 lines that are no partitions"},
 		"other text":    {"#!/bin/sh\necho: hello\n", mtkport.ErrFormat, "no partition"},
 		"XML":           {"<?xml version=\"1.0\"?>\n<root/>\n", mtkport.ErrFormat, "XML"},
 		"binary":        {"\x7fELF\x00", mtkport.ErrFormat, "a zero byte"},
@@ -196,6 +197,95 @@ func TestBraces(t *testing.T) {
 	}
 	if err := l.SetFile("system", "x.img"); !errors.Is(err, mtkport.ErrUnsupported) {
 		t.Errorf("file name in braces: %v", err)
+	}
+}
+
+// TestList: the map inside an OTA package has names and starts only. It marks
+// nothing for download, so it must not be read as if all were marked.
+func TestList(t *testing.T) {
+	text := "preloader 0x0\npgpt 0x0\nnvram 0x8000\nsystem 0x508000\nuserdata 0x10508000\nflashinfo 0xFFFF0080\nsgpt 0xFFFF0000\n"
+	l, err := Parse([]byte(text), "scatter.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Version != ListVersion || !l.IsBrace() || l.Storage != EMMC || string(l.Bytes()) != text || l.Dialect() != DialectNone {
+		t.Fatalf("%+v", l)
+	}
+	if nv := l.Find("nvram"); nv.Download || nv.Size != 0x500000 || nv.Class != identity.Identity {
+		t.Errorf("%+v", nv)
+	}
+	for _, f := range Check(l) {
+		if f.Severity > mtkport.Note {
+			t.Errorf("%+v", f)
+		}
+	}
+	if err := l.SetDownload("system", true); !errors.Is(err, mtkport.ErrUnsupported) || string(l.Bytes()) != text {
+		t.Errorf("%v", err)
+	}
+	if err := l.SetDownload("nvram", false); err != nil {
+		t.Error(err)
+	}
+}
+
+// v2 is a file of later chips: one layout for each storage the board may bear.
+func v2(storages ...string) string {
+	text := "- general: MTK_PLATFORM_CFG\n  info: \n    - config_version: V2.1.0\n      platform: MT6781\n      project: demo\n"
+	for _, s := range storages {
+		text += "# " + s + " Layout Setting\n- storage_type: " + s + "\n  description: \n  - general: MTK_STORAGE_CFG\n    info: \n      - storage: " + s + "\n        block_size: 0x20000\n\n"
+		for i, name := range []string{"preloader", "pgpt", "nvram", "boot_a"} {
+			region := s + "_USER"
+			if i == 0 {
+				region = s + "_BOOT1"
+			}
+			text += fmt.Sprintf("  - partition_index: SYS%d\n    partition_name: %s\n    file_name: NONE\n    is_download: false\n    type: NORMAL_ROM\n    linear_start_addr: 0x%x\n    physical_start_addr: 0x%x\n"+
+				"    partition_size: 0x8000\n    region: %s\n    storage: HW_STORAGE_%s\n    boundary_check: true\n    is_reserved: false\n    operation_type: UPDATE\n    reserve: 0x00\n\n", i, name, max(0, i-1)*0x8000, max(0, i-1)*0x8000, region, s)
+		}
+	}
+	return text
+}
+
+// TestV2 takes the layout of the storage that is known, and keeps the other.
+func TestV2(t *testing.T) {
+	for _, order := range [][]string{{"EMMC", "UFS"}, {"UFS", "EMMC"}} {
+		text := v2(order...)
+		l, err := Parse([]byte(text), "s.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Storage != EMMC || l.Version != "V2.1.0" || l.Platform != "MT6781" || l.BlockSize != 0x20000 || len(l.Partitions) != 4 || string(l.Bytes()) != text {
+			t.Fatalf("%+v", l)
+		}
+		if nv := l.Find("nvram"); nv.Linear != 0x8000 || nv.Region != identity.EMMCUser || nv.Class != identity.Identity {
+			t.Errorf("%+v", nv)
+		}
+		if codes := codesOf(Check(l)); !slices.Equal(codes, []string{"storage-more"}) {
+			t.Errorf("%v: %v", order, codes)
+		}
+	}
+	l, err := Parse([]byte(v2("UFS")), "s.txt")
+	if err != nil || l.Storage != "UFS" || !slices.Contains(codesOf(Check(l)), "storage-unknown") {
+		t.Errorf("%v %+v", err, l)
+	}
+}
+
+// TestProjectNames: full_demo and demo are one project, and later makers rename
+// theirs while the preloader keeps the name of the chip's own board.
+func TestProjectNames(t *testing.T) {
+	plain := strings.Replace(string(small(t)), "V1.1.1", "V1.1.2", 1)
+	for project, weight := range map[string]mtkport.Severity{"full_demo": -1, "DEMO": -1, "biloba": mtkport.Risk} {
+		l, err := Parse([]byte(strings.Replace(plain, "project: demo", "project: "+project, 1)), "s.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := mtkport.Severity(-1)
+		for _, f := range Check(l) {
+			if f.Code == "project-differs" {
+				got = f.Severity
+			}
+		}
+		if got != weight {
+			t.Errorf("%s: severity %d, want %d", project, got, weight)
+		}
 	}
 }
 
