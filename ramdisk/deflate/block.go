@@ -47,6 +47,8 @@ func (b *block) clear() {
 }
 
 // literal takes a byte, and reports whether the block must end.
+//
+//go:norace
 func (z *Writer) literal(c byte) (full bool) {
 	b := &z.block
 	b.syms = append(b.syms, uint32(c))
@@ -55,6 +57,8 @@ func (z *Writer) literal(c byte) (full bool) {
 }
 
 // match takes a match, and reports whether the block must end.
+//
+//go:norace
 func (z *Writer) match(dist, length int) (full bool) {
 	b := &z.block
 	b.syms = append(b.syms, uint32(dist)<<16|uint32(length-minMatch))
@@ -156,6 +160,8 @@ func (b *block) drain() error {
 }
 
 // write writes the symbols and the end of the block. Room for them is there.
+//
+//go:norace
 func (b *block) write(lit, dist []code) {
 	out, acc, n := b.out[:cap(b.out)], b.acc, b.bits
 	at := len(b.out)

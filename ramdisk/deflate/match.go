@@ -43,6 +43,8 @@ func (z *Writer) longestMatch(head, start int) (length, at int) {
 
 // longer looks for the longest match of four bytes and more that is longer than
 // best, and of the longest for the latest; one of nice bytes ends the search.
+//
+//go:norace
 func (z *Writer) longer(head, best, nice, chain int) (length, at int) {
 	w, scan := &z.window, z.strStart
 	limit := max(scan-maxDist, 0)
@@ -75,6 +77,8 @@ func (z *Writer) longer(head, best, nice, chain int) (length, at int) {
 // nearest looks for the latest position with the three bytes that come next; it
 // returns 0 when there is none. When matches are weighed, those that are too
 // far are not asked for.
+//
+//go:norace
 func (z *Writer) nearest(head, chain int) int {
 	w, scan := &z.window, z.strStart
 	limit := max(scan-maxDist, 0)
@@ -112,6 +116,8 @@ func common(w *[windowSize + windowSlack]byte, a, b int) int {
 }
 
 // greedy takes each match as it comes (levels 1 to 3).
+//
+//go:norace
 func (z *Writer) greedy(end bool) {
 	z.enterKept()
 	gnu := z.flavour.gnu()
@@ -144,6 +150,8 @@ func (z *Writer) greedy(end bool) {
 
 // skip goes behind the match at strStart. The strings in it are entered when it
 // is short; zlib enters none whose three bytes may not be there.
+//
+//go:norace
 func (z *Writer) skip(gnu bool) {
 	n := z.matchLength
 	z.lookahead -= n
@@ -158,6 +166,8 @@ func (z *Writer) skip(gnu bool) {
 
 // lazyMatches takes a match only if there is no longer one a byte later (levels
 // 4 to 9).
+//
+//go:norace
 func (z *Writer) lazyMatches(end bool) {
 	z.enterKept()
 	gnu := z.flavour.gnu()
@@ -206,6 +216,8 @@ func (z *Writer) weigh(head int) {
 // leave goes behind the match of prevLength bytes that began a byte before
 // strStart, and enters all strings in it; zlib none whose three bytes may not
 // be there.
+//
+//go:norace
 func (z *Writer) leave(gnu bool) {
 	last := z.strStart + z.prevLength - 2
 	stop := last

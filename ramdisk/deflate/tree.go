@@ -192,6 +192,8 @@ func (b *builder) add(s int, freq uint32) {
 }
 
 // join combines the two rarest nodes until one is left.
+//
+//go:norace
 func (b *builder) join(node int) {
 	for k := b.count / 2; k >= 1; k-- {
 		b.sift(k)
@@ -216,6 +218,8 @@ func (b *builder) join(node int) {
 }
 
 // sift moves a node down to its place.
+//
+//go:norace
 func (b *builder) sift(k int) {
 	v := b.heap[k]
 	kv := b.key[v]
@@ -233,6 +237,8 @@ func (b *builder) sift(k int) {
 }
 
 // measure sets the lengths of the codes and counts the bits they take.
+//
+//go:norace
 func (b *builder) measure(a *alphabet, freq []uint32, codes []code, last int) (best, static int) {
 	b.counts = [maxCode + 1]int{}
 	b.len[b.heap[b.top]] = 0

@@ -49,6 +49,8 @@ func (m *matcher) hash(pos int) uint16 {
 }
 
 // enter makes pos known and returns the position before with the same hash.
+//
+//go:norace
 func (m *matcher) enter(pos int) int {
 	c := &m.chains[m.hash(pos)]
 	before := c.head
@@ -82,6 +84,8 @@ func (z *Writer) fill() {
 	}
 }
 
+//
+//go:norace
 func (m *matcher) slide() {
 	copy(m.window[:wsize], m.window[wsize:windowSize])
 	m.strStart -= wsize
