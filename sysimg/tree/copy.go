@@ -32,7 +32,8 @@ type Placed interface {
 const maxNesting = 16
 
 // Pieces resolves n bytes of r at off to where they lie, through every view
-// that is [Placed] or an io.SectionReader. A reader that is neither is one piece.
+// that is [Placed] or an io.SectionReader. A reader that is neither is one piece,
+// or, when it is [Sparse], one for each range of data.
 func Pieces(r io.ReaderAt, off, n int64) ([]Piece, error) {
 	return pieces(r, off, n, maxNesting)
 }
@@ -54,7 +55,7 @@ func pieces(r io.ReaderAt, off, n int64, depth int) ([]Piece, error) {
 	}
 	p, ok := r.(Placed)
 	if !ok {
-		return whole, nil
+		return dataPieces(r, off, n), nil
 	}
 	own, err := p.Pieces(off, n)
 	if err != nil {
@@ -72,6 +73,22 @@ func pieces(r io.ReaderAt, off, n int64, depth int) ([]Piece, error) {
 		out = append(out, sub...)
 	}
 	return out, nil
+}
+
+// dataPieces is n bytes of r at off, without the holes that it knows of.
+func dataPieces(r io.ReaderAt, off, n int64) []Piece {
+	c, ok := r.(Sparse)
+	if !ok {
+		return []Piece{{off, n, r, off}}
+	}
+	var out []Piece
+	for _, d := range c.Data() {
+		from, to := max(off, d.Off), min(off+n, d.Off+d.Len)
+		if from < to {
+			out = append(out, Piece{from, to - from, r, from})
+		}
+	}
+	return out
 }
 
 // shifted is the pieces of n bytes of src at at, as seen from off.
