@@ -152,6 +152,9 @@ func writeYAFFS2(ctx context.Context, w Output, t *tree.Tree, opt Options) error
 	case opt.Like != nil && opt.Like.Layout.YAFFS2 != nil:
 		l = *opt.Like.Layout.YAFFS2
 	}
+	if opt.Label != "" {
+		l.Partition = opt.Label
+	}
 	opt.NAND.yaffs2(&l)
 	task := mtkport.Begin(opt.Progress, "write yaffs2 image", t.Bytes())
 	err := yaffs2.Write(ctx, mtkport.CountWriter(w, task), t, l)

@@ -47,7 +47,7 @@ func writeFlags() []cli.Flag {
 		outFlag("image to write"),
 		&cli.StringFlag{Name: "to", Usage: "container: " + strings.Join(sysimg.Formats(), ", ") + " or sdat (convert)"},
 		&cli.StringFlag{Name: "size", Usage: "size of the file system: a number of bytes (k, M, G), or min for the smallest; by default as before"},
-		&cli.StringFlag{Name: "label", Usage: "volume label"},
+		&cli.StringFlag{Name: "label", Usage: "volume label; yaffs2: the partition's name in the spare bytes, as MediaTek's builder marks them"},
 		&cli.BoolFlag{Name: "dont-care", Usage: "sparse: leave free blocks out instead of writing zeros (the phone keeps what was there)"},
 	}, nandFlags()...)
 }

@@ -66,7 +66,7 @@ type verdict struct {
 
 // judge adds up the pages in the windows: a page whose tags call it a header and
 // that is one counts most, a page whose tags cannot be is held against the
-// layout. It sets the layout's ECC.
+// layout. It sets ECC and partition of the layout.
 func judge(ws []window, size int64, l Layout) verdict {
 	v := verdict{Layout: l}
 	unit := int64(l.unit())
@@ -80,7 +80,9 @@ func judge(ws []window, size int64, l Layout) verdict {
 			n := v.page(u, raw, page)
 			v.score += n
 			if n > 1 {
-				v.headers++
+				if v.headers++; v.headers == 1 && l.Sector == 0 {
+					v.Partition = partition(u[l.Page:])
+				}
 			}
 			if n > 0 && len(raw) > tagSize && eccGood(raw[:tagSize], raw[tagSize:]) {
 				coded++

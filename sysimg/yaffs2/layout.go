@@ -1,9 +1,11 @@
 package yaffs2
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Tags says where in the spare bytes the tags lie.
@@ -61,6 +63,47 @@ type Layout struct {
 	Sector int  `json:"sector,omitempty"` // when not 0, the spare bytes are dealt out behind sectors of this size
 	Tags   Tags `json:"tags"`             // where the tags lie
 	ECC    bool `json:"ecc,omitempty"`    // the tags have a code behind them
+
+	// Partition is the name that MediaTek's builder puts into the spare bytes of
+	// every page, "system" or "data", before the word "yaffs2"; "" for neither.
+	Partition string `json:"partition,omitempty"`
+}
+
+// MediaTek is the layout of the images that MediaTek's build makes for SP Flash
+// Tool, which deals the tags out to where its NAND driver looks for them. partition
+// is "system", "data" …
+func MediaTek(partition string) Layout {
+	return Layout{Page: 2048, Spare: 64, Tags: TagsAt0, ECC: true, Partition: partition}
+}
+
+// MediaTek's marks end the spare bytes: a name of up to 15 bytes with a NUL, and
+// the word.
+const (
+	nameFromEnd = 24
+	wordFromEnd = 8
+	word        = "yaffs2\x00"
+)
+
+// blank is the spare bytes of a page without its tags, in their own order.
+func (l Layout) blank() []byte {
+	b := bytes.Repeat([]byte{0xff}, l.Spare)
+	if l.Partition != "" {
+		copy(b[l.Spare-nameFromEnd:], l.Partition+"\x00")
+		copy(b[l.Spare-wordFromEnd:], word)
+	}
+	return b
+}
+
+// partition reads the mark in the spare bytes b.
+func partition(b []byte) string {
+	if len(b) < nameFromEnd+tagSize || string(b[len(b)-wordFromEnd:][:len(word)]) != word {
+		return ""
+	}
+	name, _, ok := strings.Cut(string(b[len(b)-nameFromEnd:len(b)-wordFromEnd]), "\x00")
+	if !ok {
+		return ""
+	}
+	return name
 }
 
 // Default is the layout of mkyaffs2 for pages of 2048 bytes.
@@ -100,6 +143,9 @@ func (l Layout) valid() string {
 		return fmt.Sprintf("tags placement %d", l.Tags)
 	case l.Spare > 4096 || l.Tags.positions(n)[n-1] >= l.Spare:
 		return fmt.Sprintf("%d bytes of tags %s of %d spare bytes", n, l.Tags, l.Spare)
+	case l.Partition != "" && (len(l.Partition) >= nameFromEnd-wordFromEnd || strings.Contains(l.Partition, "\x00") ||
+		l.Sector != 0 || l.Tags.positions(n)[n-1] >= l.Spare-nameFromEnd):
+		return fmt.Sprintf("partition %q in %d spare bytes", l.Partition, l.Spare)
 	case l.Sector != 0 && (l.Sector < 0 || l.Page%l.Sector != 0 || l.Spare%(l.Page/l.Sector) != 0 || l.Spare/(l.Page/l.Sector) < fdm):
 		return fmt.Sprintf("sectors of %d bytes", l.Sector)
 	}

@@ -21,8 +21,18 @@
 // symlink targets up to 159 bytes; written files below 4 GiB; error-correcting
 // codes of tags are written, and used to tell layouts apart, not to mend.
 //
-// Sources of the format: "How YAFFS Works" (Charles Manning) and the on-flash
-// structures of the driver's headers.
+// MediaTek phones see three forms of one file system. The build makes pages with
+// the tags at the start of the spare bytes and marks behind them ([MediaTek]); SP
+// Flash Tool and its agent take that apart. On the flash, and in what the tool
+// reads back, 16 spare bytes follow each sector of 512: a bad-block mark, seven
+// bytes of tags, the sector's code. There the tags' own code is cut short, as it
+// has no room, and the last three of its bytes are something else; it is not read.
+//
+// Sources of the format: "How YAFFS Works" (Charles Manning), the on-flash
+// structures of the driver's headers; for MediaTek's forms the mkyaffs2image and
+// the NAND driver of public MT6572 and MT6589 trees, and a public hex dump of
+// what SP Flash Tool read from a phone (the PYaffs project), pages of which the
+// tests hold.
 package yaffs2
 
 import (

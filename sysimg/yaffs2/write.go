@@ -24,7 +24,7 @@ func Write(ctx context.Context, w io.Writer, t *tree.Tree, l Layout) error {
 	out := &writer{
 		ctx: ctx, w: bufio.NewWriterSize(w, 1<<20), l: l, places: l.places(n), raw: make([]byte, n),
 		unit: make([]byte, l.unit()), page: make([]byte, l.Page), data: make([]byte, readSize/l.Page*l.Page),
-		ids: map[*tree.Node]uint32{}, next: firstObj,
+		blank: l.blank(), ids: map[*tree.Node]uint32{}, next: firstObj,
 	}
 	parents := map[string]uint32{}
 	err := t.Walk(func(path string, n *tree.Node) error {
@@ -64,6 +64,7 @@ type writer struct {
 	places []int
 	raw    []byte // tags, with their code
 	unit   []byte
+	blank  []byte // spare bytes without tags
 	page   []byte
 	data   []byte // a run of a file's pages
 	ids    map[*tree.Node]uint32
@@ -183,10 +184,12 @@ func (w *writer) emit(page []byte, t tags) error {
 		}
 		spare = w.unit[w.l.Page:]
 	}
-	for i := range spare {
-		spare[i] = 0xff
-	}
-	if w.l.Sector != 0 {
+	if w.l.Sector == 0 {
+		copy(spare, w.blank)
+	} else {
+		for i := range spare {
+			spare[i] = 0xff
+		}
 		w.l.scatter(w.unit, page)
 	}
 	t.put(w.raw)

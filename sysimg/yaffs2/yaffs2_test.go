@@ -49,6 +49,7 @@ func TestRoundTrip(t *testing.T) {
 		{Page: 2048, Spare: 64, Tags: TagsInFDM}, {Page: 4096, Spare: 128, ECC: true}, {Page: 4096, Spare: 128, Tags: TagsInFDM},
 		{Page: 4096, Spare: 224, Tags: TagsAt0, ECC: true}, {Page: 2048, Spare: 128, ECC: true},
 		{Page: 1024, Spare: 32, ECC: true}, {Page: 8192, Spare: 256, ECC: true},
+		MediaTek("system"), {Page: 4096, Spare: 128, Tags: TagsAt0, ECC: true, Partition: "data"},
 		{Page: 2048, Spare: 64, Sector: 512, Tags: TagsInFDM}, {Page: 4096, Spare: 128, Sector: 512, Tags: TagsAt2, ECC: true},
 	} {
 		t.Run(fmt.Sprintf("%d+%d_%d_%s", l.Page, l.Spare, l.Sector, l.Tags), func(t *testing.T) {
@@ -269,7 +270,7 @@ func TestWriteRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want refused", name, err)
 		}
 	}
-	for _, l := range []Layout{{}, {Page: 2048, Spare: 16, ECC: true}, {Page: 2048, Spare: 64, Tags: 9}, {Page: 2048, Spare: 64, Sector: 500}, {Page: 2048, Spare: 64, Tags: TagsInFDM, ECC: true, Sector: -1}} {
+	for _, l := range []Layout{{}, {Page: 2048, Spare: 16, ECC: true}, {Page: 2048, Spare: 64, Tags: 9}, {Page: 2048, Spare: 64, Sector: 500}, {Page: 2048, Spare: 64, Tags: TagsInFDM, ECC: true, Sector: -1}, {Page: 2048, Spare: 64, Tags: TagsAt0, Partition: "longer than it can be"}, {Page: 512, Spare: 16, Partition: "data"}} {
 		if err := Write(context.Background(), &bytes.Buffer{}, tree.New(), l); !errors.Is(err, mtkport.ErrRefused) {
 			t.Errorf("%+v: %v, want refused", l, err)
 		}
