@@ -75,6 +75,10 @@ func Prepare(ctx context.Context, job Job) (p *Prepared, err error) {
 			return p, err
 		}
 	}
+	if n := len(p.Plan.Decisions); n > 0 && p.Plan.Equal() == n {
+		p.Findings = append(p.Findings, mtkport.Finding{Code: "same-rom", Severity: mtkport.Risk, Text: "donor and target hold the same files: this port changes nothing",
+			Fix: "give the other ROM as the donor, if you meant one"})
+	}
 	p.Findings = append(p.Findings, p.Plan.Findings...)
 	p.Plan.Findings = p.Findings // the plan's file says them first
 	return p, nil

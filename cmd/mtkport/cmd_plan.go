@@ -32,12 +32,12 @@ func ontoFlag() cli.Flag {
 
 // jobOf reads what plan and port have in common.
 func jobOf(c *cli.Context) (port.Job, error) {
-	args, err := arity(c, "DONOR")
+	if c.String("onto") == "" && c.NArg() > 0 {
+		return port.Job{}, usageError{c.Command.FullName() + ": no target: name this phone's own ROM with --onto TARGET"}
+	}
+	args, err := arity(c, "DONOR --onto TARGET")
 	if err != nil {
 		return port.Job{}, err
-	}
-	if c.String("onto") == "" {
-		return port.Job{}, usageError{c.Command.FullName() + ": no target: name this phone's own ROM with --onto TARGET"}
 	}
 	job := port.Job{Donor: args[0], Target: c.String("onto"), Progress: envOf(c).roomProgress(), Anyway: c.Bool("anyway")}
 	if job.Rules, err = rulesOf(c); err != nil {

@@ -152,7 +152,60 @@ func (s Story) trouble(b *bytes.Buffer) {
 		b.WriteString("Nothing that could be seen beforehand. Try camera, sound, a call, wifi and the memory card after the first start.\n")
 	}
 	b.WriteString("\n")
+	s.small(b)
+	s.failing(b)
 }
+
+// small lists the notes that a user could see.
+func (s Story) small(b *bytes.Buffer) {
+	n := 0
+	for _, f := range s.Findings {
+		if f.Severity != mtkport.Note || f.Symptom == "" {
+			continue
+		}
+		if n++; n == 1 {
+			b.WriteString("Small things:\n\n")
+		}
+		fmt.Fprintf(b, "- %s You would see: %s.", escape(sentence(f.Text)), escape(f.Symptom))
+		if f.Fix != "" {
+			fmt.Fprintf(b, " %s", escape(sentence(f.Fix)))
+		}
+		b.WriteString("\n")
+	}
+	if n > 0 {
+		b.WriteString("\n")
+	}
+}
+
+// failing says, for what a user may see, which side the part came from and by
+// which rule: the first thing to change when it does not work.
+func (s Story) failing(b *bytes.Buffer) {
+	type row struct{ part, symptom, from, rule string }
+	var rows []row
+	seen := map[row]bool{}
+	for _, d := range s.Plan.Decisions {
+		part := wordOf(d.Rule)
+		if part == "" || d.Same || d.Symptom == "" || d.Take == plan.Drop {
+			continue
+		}
+		r := row{part, d.Symptom, sources[d.Take], d.Rule}
+		if !seen[r] {
+			seen[r] = true
+			rows = append(rows, r)
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	sort.SliceStable(rows, func(i, j int) bool { return rows[i].part < rows[j].part })
+	b.WriteString("## If something does not work\n\nFind what you see. The part came from where the table says; the other ROM's may do better, or this phone's own.\n\n| part | what you see | it came from | rule |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", r.part, escape(r.symptom), r.from, r.rule)
+	}
+	b.WriteString("\nTo change one: in `plan.yaml` set `take` of its paths, then `mtkport port … --plan plan.yaml` makes the bundle anew.\n\n")
+}
+
+var sources = map[plan.Take]string{plan.Target: "this phone", plan.Donor: "the other ROM", plan.Merge: "both"}
 
 func evidence(e mtkport.Evidence) string {
 	return strings.TrimPrefix(strings.Join(strings.Fields(e.Side+" "+e.File), " ")+": "+e.Value, ": ")
@@ -189,7 +242,7 @@ func (s Story) next(b *bytes.Buffer) {
 	if scatter != "" {
 		fmt.Fprintf(b, "\n   `%s` marks exactly these for a flash tool. Use *Download only*, never *Format*.\n", scatter)
 	}
-	b.WriteString("3. The first start takes some minutes. Then try: picture, touch, a call, camera (both), sound, wifi, Bluetooth, memory card, keys.\n4. If something fails, the table above says where the part came from; `plan.yaml` holds every decision with its reason, can be edited and given back.\n\n")
+	b.WriteString("3. The first start takes some minutes. Then try: picture, touch, a call, camera (both), sound, wifi, Bluetooth, memory card, keys.\n4. If something fails, the tables above say where the part came from; `plan.yaml` holds every decision with its reason, can be edited and given back.\n5. To go back, write the backup of step 1, or the same partitions of this phone's own stock ROM.\n\n")
 }
 
 func (s Story) figures(b *bytes.Buffer) {

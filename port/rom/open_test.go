@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func zipOf(t *testing.T, method uint16, files map[string]string) []byte {
 }
 
 func TestZipNamesStayInside(t *testing.T) {
-	for _, name := range []string{"../x", "/x", "a/../../x", "a//b", `..\x`, "a\x00b", ".", "./a"} {
+	for _, name := range []string{"../x", "/x", "a/../../x", "a//b", `..\x`, "a\x00b", ".", "./../a"} {
 		b := zipOf(t, zip.Store, map[string]string{name: "x"})
 		if _, err := openZip(bytes.NewReader(b), int64(len(b)), "p.zip"); !errors.Is(err, mtkport.ErrDamaged) {
 			t.Errorf("%q: %v", name, err)
@@ -151,6 +152,59 @@ func TestPackageWithoutPerms(t *testing.T) {
 	}
 	if len(r.Notes) != 1 || r.Notes[0].Code != "script-no-perms" || r.Form != "flashable zip" {
 		t.Errorf("%s, %+v", r.Form, r.Notes)
+	}
+}
+
+// TestPackedOnceMore: a whole package in a folder of its own, as people pack them,
+// gives what the package gives, owners and links included.
+func TestPackedOnceMore(t *testing.T) {
+	script := `package_extract_dir("system", "/system"); symlink("toolbox", "/system/bin/ls"); set_perm(0, 2000, 0750, "/system/bin/ping"); package_extract_file("boot.img", "/dev/bootimg");`
+	for _, c := range []struct{ form, folder string }{{"once more", "My ROM/"}, {"deeper", "a/b/"}, {"./", "./"}} {
+		dir := t.TempDir()
+		b := zipOf(t, zip.Deflate, map[string]string{c.folder + "system/bin/ping": "x", c.folder + "system/build.prop": "ro.build.version.sdk=17\n", c.folder + scriptName: script})
+		name := filepath.Join(dir, "p.zip")
+		if err := os.WriteFile(name, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(context.Background(), name)
+		if err != nil {
+			t.Fatalf("%s: %v", c.form, err)
+		}
+		ping, err1 := r.System.Lookup("bin/ping")
+		ls, err2 := r.System.Lookup("bin/ls")
+		if err1 != nil || err2 != nil || ping.GID != 2000 || ping.Mode&0o7777 != 0o750 || ls.Target != "toolbox" || r.Form != "flashable zip" {
+			t.Errorf("%s: %+v %+v, %v %v, %s", c.form, ping, ls, err1, err2, r.Form)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	b := zipOf(t, zip.Store, map[string]string{"one/" + scriptName: script, "two/" + scriptName: script, "one/system/bin/a": "x", "one/system/etc/a": "x"})
+	name := filepath.Join(t.TempDir(), "p.zip")
+	if err := os.WriteFile(name, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(context.Background(), name)
+	if err != nil || !slices.ContainsFunc(r.Notes, func(f mtkport.Finding) bool { return f.Code == "script-many" }) {
+		t.Fatalf("%v %+v", err, r)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHints: what is no ROM, with what to do.
+func TestHints(t *testing.T) {
+	for inside, want := range map[string]string{"rom.zip": "take rom.zip out", "system.new.dat": "Android 5", "x.txt": "give a firmware folder"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, inside), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(context.Background(), dir)
+		var e *mtkport.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Hint, want) {
+			t.Errorf("%s: %v", inside, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -46,10 +47,11 @@ type ROM struct {
 
 	Notes []mtkport.Finding // oddities: never refusals
 
-	src    source
-	kernel func() (*kernel.Kernel, error)
-	rd     func() (*ramdisk.Archive, error)
-	props  func() *prop.File
+	src       source
+	extracted *sysimg.Image // a system that lies extracted in a folder
+	kernel    func() (*kernel.Kernel, error)
+	rd        func() (*ramdisk.Archive, error)
+	props     func() *prop.File
 }
 
 // Open opens what lies at name. The error is of class ErrFormat where nothing of
@@ -105,7 +107,12 @@ type closing struct {
 func (c *closing) close() error { return errors.Join(c.source.close(), c.f.Close()) }
 
 // Close releases the files under the ROM.
-func (r *ROM) Close() error { return r.src.close() }
+func (r *ROM) Close() error {
+	if r.extracted != nil {
+		return errors.Join(r.extracted.Close(), r.src.close())
+	}
+	return r.src.close()
+}
 
 func (r *ROM) file(name string) (*File, error) {
 	c, ok := r.src.entry(name)
@@ -139,9 +146,22 @@ func (r *ROM) assemble(ctx context.Context) error {
 	}
 	if r.Boot == nil && r.System == nil {
 		return &mtkport.Error{File: r.Path, Off: mtkport.NoOffset, Found: "no boot image, no system image and no system folder",
-			Want: "a ROM", Err: mtkport.ErrFormat, Hint: "give a firmware folder with its scatter file, a flashable zip, or a folder with boot.img and system.img"}
+			Want: "a ROM", Err: mtkport.ErrFormat, Hint: r.notARom()}
 	}
 	return nil
+}
+
+// notARom says what to do with a source that holds no ROM.
+func (r *ROM) notARom() string {
+	for _, n := range r.src.list() {
+		switch low := strings.ToLower(path.Base(n)); {
+		case low == "system.new.dat" || low == "system.new.dat.br":
+			return n + " is the block form of Android 5 and later: make it an image first (sdat2img does)"
+		case strings.HasSuffix(low, ".zip"), strings.HasSuffix(low, ".rar"), strings.HasSuffix(low, ".7z"):
+			return "a package lies inside: take " + n + " out and give that"
+		}
+	}
+	return "give a firmware folder with its scatter file, a flashable zip, or a folder with boot.img and system.img"
 }
 
 // betterLayout: a scatter tells more than the list of an OTA package, and one with
@@ -182,13 +202,37 @@ func (r *ROM) findScatter() error {
 	return nil
 }
 
+// scriptRoot finds the folder that holds the package's script: the top, or the one
+// folder that somebody packed the whole package in.
+func (r *ROM) scriptRoot() (string, bool) {
+	if _, ok := r.src.entry(scriptName); ok {
+		return ".", true
+	}
+	var found []string
+	for _, n := range r.src.list() {
+		if dir, ok := strings.CutSuffix(n, "/"+scriptName); ok && strings.Count(dir, "/") < 3 {
+			found = append(found, dir)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], true
+	}
+	if len(found) > 1 {
+		r.Notes = append(r.Notes, mtkport.Finding{Code: "script-many", Severity: mtkport.Risk, Subject: found[0],
+			Text: fmt.Sprintf("%d packages lie in here, each with its own script; none is carried out", len(found)), Fix: "give one of them alone"})
+	}
+	return "", false
+}
+
 // runScript carries out a package's script and returns which entry goes to which
 // partition.
 func (r *ROM) runScript() (map[string]string, error) {
-	c, ok := r.src.entry(scriptName)
+	root, ok := r.scriptRoot()
 	if !ok {
 		return nil, nil
 	}
+	in := within{r.src, root}
+	c, _ := in.entry(scriptName)
 	if c.Size() > maxScript {
 		return nil, &mtkport.Error{File: scriptName, Off: mtkport.NoOffset, Field: "size", Found: strconv.FormatInt(c.Size(), 10),
 			Want: "at most " + strconv.Itoa(maxScript) + " bytes", Err: mtkport.ErrDamaged}
@@ -204,12 +248,15 @@ func (r *ROM) runScript() (map[string]string, error) {
 	if err != nil {
 		return nil, mtkport.InFile(err, r.Path)
 	}
-	u := &updater{sys: tree.New(), entry: r.src.entry, walk: r.src.walk, tmp: map[string]string{}, raw: map[string]string{}, name: scriptName}
+	u := &updater{sys: tree.New(), entry: in.entry, walk: in.walk, tmp: map[string]string{}, raw: map[string]string{}, name: scriptName}
 	u.sys.Root.MTime = extractTime
 	if _, err := u.eval(e); err != nil {
 		return nil, mtkport.InFile(err, r.Path)
 	}
 	r.Notes = append(r.Notes, u.notes...)
+	for part, n := range u.raw {
+		u.raw[part] = path.Join(root, n)
+	}
 	if len(u.sys.Root.Names()) == 0 {
 		return u.raw, nil
 	}
@@ -237,7 +284,7 @@ func (r *ROM) sdk() int {
 // in the order of trust.
 var (
 	bootNames   = []string{"boot.img", "bootimg.img", "boot_emmc.img", "boot_nand.img"}
-	systemNames = []string{"system.img", "system.img.ext4", "system.ext4.img", "system.raw.img", "android.img", "system.ubi", "system.yaffs2", "system.bin"}
+	systemNames = []string{"system.img", "system.img.ext4", "system.ext4.img", "system.raw.img", "android.img", "system.ubi", "system.yaffs2", "system.bin", "system.tar", "system.ext4.tar"}
 )
 
 func (r *ROM) findBoot(raw map[string]string) error {

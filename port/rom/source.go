@@ -25,6 +25,20 @@ type source interface {
 	close() error
 }
 
+// within is what lies below one folder of a source.
+type within struct {
+	source
+	dir string
+}
+
+func (w within) entry(name string) (tree.Content, bool) {
+	return w.source.entry(path.Join(w.dir, name))
+}
+
+func (w within) walk(dir string, fn func(string, tree.Content) error) error {
+	return w.source.walk(path.Join(w.dir, dir), fn)
+}
+
 // folder is a source on the disk. Nothing outside the folder is read, whatever
 // its links say.
 type folder struct {

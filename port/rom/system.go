@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"mtkport"
+	"mtkport/sysimg"
 	"mtkport/sysimg/tree"
 )
 
@@ -33,7 +35,30 @@ func (r *ROM) findSystem(ctx context.Context, raw map[string]string) error {
 		r.System, r.SystemImage, r.SystemFile, r.SystemKind = m.Tree, m, f, m.Format
 		return ctx.Err()
 	}
+	if err := r.extractedFolder(); err != nil || r.System != nil {
+		return err
+	}
 	return r.systemFolder()
+}
+
+// extractedFolder takes a system that `system extract` laid out: owners, modes and
+// what else a disk cannot keep come from its side file.
+func (r *ROM) extractedFolder() error {
+	if r.Form != "folder" {
+		return nil
+	}
+	for _, n := range r.src.list() {
+		if path.Base(n) != sysimg.SideName || strings.Count(n, "/") > 2 {
+			continue
+		}
+		m, err := sysimg.OpenFolder(filepath.Join(r.Path, filepath.FromSlash(path.Dir(n))), sysimg.Defaults{Mount: "system", SDK: r.sdk()})
+		if err != nil {
+			return mtkport.InFile(err, path.Join(r.Path, n))
+		}
+		r.System, r.SystemKind, r.extracted = m.Tree, "extracted folder", m
+		return nil
+	}
+	return nil
 }
 
 // systemFolder takes the nearest folder that looks like a system's root.

@@ -51,6 +51,12 @@ func openZip(r io.ReaderAt, size int64, name string) (*archive, error) {
 	total := uint64(0)
 	for _, f := range z.File {
 		clean := strings.TrimSuffix(strings.ReplaceAll(f.Name, `\`, "/"), "/")
+		for strings.HasPrefix(clean, "./") {
+			clean = clean[2:]
+		}
+		if clean == "." && strings.HasSuffix(f.Name, "/") {
+			continue
+		}
 		if !fs.ValidPath(clean) || clean == "." || strings.Contains(clean, "\x00") {
 			return nil, a.fault("entry", fmt.Sprintf("%q", f.Name), "a path inside the package")
 		}
