@@ -89,6 +89,25 @@ func share(r *Rules, list []string, s Style, words ...Take) (float64, []string) 
 	return 1 - float64(len(miss))/float64(len(list)), miss
 }
 
+// portTool is what a public porting program for MT6572, MT6582 and MT6592 always
+// takes from the phone's own ROM, its three folders with a file of each kind.
+var portTool = strings.Fields(`system/etc/firmware/modem_1_wg_n.img system/etc/firmware/WMT.cfg system/etc/firmware/mt6572_82_patch_e1_0_hdr.bin
+	system/etc/wifi/wpa_supplicant.conf system/etc/wifi/p2p_supplicant.conf system/etc/bluetooth/bt_did.conf system/etc/bluetooth/auto_pair_devlist.conf
+	system/lib/hw/hwcomposer.mt6572.so system/lib/libaudio.primary.default.so system/lib/libMali.so system/lib/libcamalgo.so system/lib/libcamdrv.so
+	system/lib/libcameracustom.so system/bin/gsm0710muxd system/bin/gsm0710muxdmd2 system/bin/rild system/bin/rildmd2 kernel`)
+
+// TestVendorFolder: what lies in vendor/lib on some chips has the rule of its
+// kind, not that of protected video, which owns the rest of the folder.
+func TestVendorFolder(t *testing.T) {
+	r := defaults(t)
+	for path, want := range map[string]string{"system/vendor/lib/libMali.so": "gpu.mali", "system/vendor/lib/libsrv_um.so": "gpu.mali", "system/vendor/lib/egl/libGLES_mali.so": "gpu.mali",
+		"system/vendor/lib/hw/gralloc.mt6589.so": "gpu.hal", "system/vendor/lib/libwvm.so": "drm.wv", "system/lib/libmnl.so": "gps"} {
+		if got := r.Explain(path, Drivers); got.Rule != want || got.Take != Target {
+			t.Errorf("%s: %+v, want rule %s", path, got, want)
+		}
+	}
+}
+
 // TestRealPorts scores the rules on lists of ports that people used.
 func TestRealPorts(t *testing.T) {
 	dir := realfile.Dir(t)
@@ -109,6 +128,7 @@ func TestRealPorts(t *testing.T) {
 		{"Coolpad: the donor's", get("coolpad-8297-coron", "donor-files.txt"), Drivers, []Take{Donor, Merge}, 0.98},
 		{"Walton: blobs", get("walton-f3i-blobs", "target-files.txt"), Drivers, []Take{Target}, 0.40},
 		{"Advan: blobs", get("advan-mt6572-blobs", "target-files.txt"), Drivers, []Take{Target}, 0.80},
+		{"a port tool's fixed list", portTool, Drivers, []Take{Target}, 1},
 		{"Coolpad look: kept", get("coolpad-8297-coron", "target-files.txt"), Look, []Take{Target}, 0.92},
 		{"Coolpad look: the donor's", get("coolpad-8297-coron", "donor-files.txt"), Look, []Take{Donor, Merge}, 0.90},
 		{"Coolpad look: merged", get("coolpad-8297-coron", "merged-files.txt"), Look, []Take{Donor, Merge}, 1},
