@@ -46,7 +46,7 @@ type job struct {
 type link struct{ entry, first int }
 
 // Extract writes the tree of m below dir: the files to "files", the rest to
-// "sysimg.json". Every byte written is read back and compared; what comes back
+// "sysimg.json", other UBI volumes to "volumes.ubi". Every byte written is read back and compared; what comes back
 // is what the system holds: whether the disk holds it too is for the system to
 // see to (nothing here waits for the disk).
 // A file that the image has lost in part is left out, named in Report.Lost and
@@ -71,6 +71,11 @@ func Extract(ctx context.Context, m *Image, dir *mtkport.Dir, p mtkport.Progress
 	if err != nil {
 		return nil, err
 	}
+	lost, err := saveVolumes(dir.Root, m.Layout)
+	if err != nil {
+		return nil, err
+	}
+	x.rep.Lost = append(x.rep.Lost, lost...)
 	f, err := dir.Root.OpenFile(SideName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,7 @@ type folder struct {
 	tree     *tree.Tree
 	twins    []twin
 	findings []mtkport.Finding
+	volumes  *os.File // the volumes beside the file system, nil for none
 }
 
 // OpenFolder reads a folder as an image: one that [Extract] wrote, with its side
@@ -53,9 +54,9 @@ func OpenFolder(dir string, def Defaults) (*Image, error) {
 		f.def.SDK = 19
 	}
 	if err := f.load(); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, f.Close())
 	}
-	m := &Image{Format: "folder", Tree: f.tree, Layout: f.side.Layout, From: f.side.Format, problems: func() []mtkport.Finding { return f.findings }, closer: f.root}
+	m := &Image{Format: "folder", Tree: f.tree, Layout: f.side.Layout, From: f.side.Format, problems: func() []mtkport.Finding { return f.findings }, closer: f}
 	return m, nil
 }
 
@@ -72,12 +73,16 @@ func (f *folder) load() error {
 	if err = errors.Join(err, in.Close()); err != nil {
 		return err
 	}
+	f.side = *side
+	if err := f.loadVolumes(f.root); err != nil {
+		return err
+	}
 	files, err := f.root.OpenRoot(FilesName)
 	if err != nil {
 		return err
 	}
 	_ = f.root.Close()
-	f.root, f.side = files, *side
+	f.root = files
 	for i := range f.side.Entries {
 		e := &f.side.Entries[i]
 		f.byDisk[path.Clean(e.onDisk())] = e

@@ -91,7 +91,25 @@ func Kind(r io.ReaderAt, size int64) string {
 func OpenVolume(img *ubi.Image, v *ubi.Volume) (*FS, error) {
 	f := &FS{src: v, lebSize: v.LEBSize, img: img, vol: v}
 	f.problems = append(f.problems, img.Problems()...)
+	f.note(img.Volumes())
 	return open(f)
+}
+
+// note tells of the volumes beside the file system.
+func (f *FS) note(vols []*ubi.Volume) {
+	var names []string
+	for _, v := range vols {
+		if v != f.vol {
+			names = append(names, v.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	f.problems = append(f.problems, mtkport.Finding{
+		Code: "ubi-volumes", Severity: mtkport.Note, Subject: f.vol.Name,
+		Text: fmt.Sprintf("beside the file system lie the volumes %q: a new UBI image with the same eraseblocks keeps them, nothing else does", names),
+	})
 }
 
 // holdsUBIFS looks for a node at the start of the first blocks of v.

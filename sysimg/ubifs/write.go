@@ -49,19 +49,9 @@ func WriteProgress(ctx context.Context, w io.WriterAt, t *tree.Tree, l Layout, t
 // beside it.
 func writeUBI(ctx context.Context, w io.WriterAt, a *areas, items []*item, highest uint32, task mtkport.Task) error {
 	v := a.UBI
-	var vols []ubi.VolumeSpec
-	for _, o := range v.Others {
-		leb := int64(v.LEBSize())
-		if o.LEBSize > 0 {
-			leb = int64(o.LEBSize)
-		}
-		n := 0
-		if m := o.Mapped(); len(m) > 0 {
-			n = m[len(m)-1] + 1
-		}
-		vols = append(vols, ubi.VolumeSpec{
-			ID: o.ID, Name: o.Name, LEBs: max(o.LEBs, n, 1), DataLEBs: n, Static: o.Static, Autoresize: o.Autoresize, Alignment: o.Alignment, Size: leb,
-		})
+	vols, err := ubi.Specs(v.Geometry, v.Others)
+	if err != nil {
+		return err
 	}
 	vols = append(vols, ubi.VolumeSpec{ID: v.ID, Name: v.Name, LEBs: 1, DataLEBs: ubi.Growing, Autoresize: v.Autoresize})
 	u, err := ubi.NewWriter(w, v.Geometry, vols)

@@ -213,3 +213,47 @@ func (u *Writer) CopyVolume(i int, v *Volume) error {
 	}
 	return nil
 }
+
+// Specs describes vols, volumes of an opened image, for an image of geometry g
+// that is to hold them again. One whose LEBs are numbered beyond what its image
+// has room for, as in a damaged one, is refused.
+func Specs(g Geometry, vols []*Volume) ([]VolumeSpec, error) {
+	var out []VolumeSpec
+	for _, v := range vols {
+		n := 0
+		if len(v.mapped) > 0 {
+			n = v.mapped[len(v.mapped)-1] + 1
+		}
+		if n > v.img.pebs {
+			return nil, refuse("volume "+v.Name, fmt.Sprintf("block number %d", n-1), fmt.Sprintf("fewer than the image's %d eraseblocks", v.img.pebs))
+		}
+		leb := g.LEBSize()
+		if v.LEBSize > 0 {
+			leb = v.LEBSize
+		}
+		out = append(out, VolumeSpec{
+			ID: v.ID, Name: v.Name, LEBs: max(min(v.LEBs, maxLEBs), n, 1), DataLEBs: n,
+			Static: v.Static, Autoresize: v.Autoresize, Alignment: v.Alignment, Size: int64(leb),
+		})
+	}
+	return out, nil
+}
+
+// WriteVolumes writes an image of vols, volumes of an opened image, with the
+// geometry g of that. It refuses what [Specs] does.
+func WriteVolumes(w io.WriterAt, g Geometry, vols []*Volume) error {
+	specs, err := Specs(g, vols)
+	if err != nil {
+		return err
+	}
+	u, err := NewWriter(w, g, specs)
+	if err != nil {
+		return err
+	}
+	for i, v := range vols {
+		if err := u.CopyVolume(i, v); err != nil {
+			return err
+		}
+	}
+	return u.Close()
+}
