@@ -5,8 +5,9 @@
 //	go run ./cmd/mtkbench boot sparse     the rows of these groups
 //	go run ./cmd/mtkbench -n 9 -json ext4
 //
-// A ratio is peer ÷ ours: above 1 mtkport is ahead. Runs alternate, so that
-// what else the machine does falls on both. A row whose peer or input is
+// A ratio is peer ÷ ours: above 1 mtkport is ahead. Runs alternate, and the
+// ratio is the median of those of neighbours, so that what else the machine does
+// falls on both. A row whose peer or input is
 // missing is listed with what it needs. Inputs are real files where the row
 // says so ($MTKPORT_REAL, or shared/real beside the checkout), made ones else.
 package main

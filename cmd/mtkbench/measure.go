@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -20,6 +22,7 @@ type row struct {
 	setUp       func(b *bed) (vars map[string]string, err error) // inputs, as environment variables
 	ours        string
 	theirs      string
+	serve       string // runs beside both in $SERVE, from before the first run until it gets SIGINT; ready when it made $SERVE/ready
 }
 
 // sample is one side's figures: medians of wall and CPU seconds, the largest
@@ -37,7 +40,7 @@ type result struct {
 	Aim     string  `json:"aim,omitempty"`
 	Ours    sample  `json:"ours"`
 	Theirs  sample  `json:"theirs"`
-	Ratio   float64 `json:"ratio,omitempty"` // peer ÷ ours, of wall medians
+	Ratio   float64 `json:"ratio,omitempty"` // peer ÷ ours: the median of the pairs of neighbours
 	Missing string  `json:"missing,omitempty"`
 }
 
@@ -54,27 +57,86 @@ func (b *bed) measure(ctx context.Context, r row, runs int) result {
 	if err != nil {
 		return fail(err)
 	}
+	if r.serve != "" {
+		stop, err := b.serve(ctx, r.serve, vars)
+		if err != nil {
+			return fail(err)
+		}
+		defer stop()
+	}
 	var ours, theirs []sample
 	for i := -1; i < runs; i++ { // run -1 warms the caches of both
-		o, err := b.run(ctx, r.ours, vars)
+		o, t, err := b.pair(ctx, r, vars, i%2 != 0)
 		if err != nil {
-			return fail(fmt.Errorf("ours: %w", err))
-		}
-		var t sample
-		if r.theirs != "" {
-			if t, err = b.run(ctx, r.theirs, vars); err != nil {
-				return fail(fmt.Errorf("theirs: %w", err))
-			}
+			return fail(err)
 		}
 		if i >= 0 {
 			ours, theirs = append(ours, o), append(theirs, t)
 		}
 	}
-	res.Ours, res.Theirs = median(ours), median(theirs)
-	if res.Ours.Wall > 0 {
-		res.Ratio = res.Theirs.Wall / res.Ours.Wall
-	}
+	res.Ours, res.Theirs, res.Ratio = median(ours), median(theirs), ratio(ours, theirs)
 	return res
+}
+
+// pair runs both sides, one after the other, so that a machine that is slow for
+// a while is slow for both.
+func (b *bed) pair(ctx context.Context, r row, vars map[string]string, peerFirst bool) (ours, theirs sample, err error) {
+	ourTurn := func() {
+		if err == nil {
+			if ours, err = b.run(ctx, r.ours, vars); err != nil {
+				err = fmt.Errorf("ours: %w", err)
+			}
+		}
+	}
+	if !peerFirst {
+		ourTurn()
+	}
+	if err == nil && r.theirs != "" {
+		if theirs, err = b.run(ctx, r.theirs, vars); err != nil {
+			err = fmt.Errorf("theirs: %w", err)
+		}
+	}
+	if peerFirst {
+		ourTurn()
+	}
+	return ours, theirs, err
+}
+
+// serve starts a script beside the runs and waits until it is ready.
+func (b *bed) serve(ctx context.Context, script string, vars map[string]string) (stop func(), err error) {
+	dir, err := os.MkdirTemp(b.dir, "serve-*")
+	if err != nil {
+		return nil, err
+	}
+	vars["SERVE"] = dir
+	cmd := exec.CommandContext(ctx, "sh", "-e", "-c", script)
+	cmd.Dir, cmd.Env = dir, b.env(vars)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait() // of the interrupt
+		_ = os.RemoveAll(dir)
+	}
+	for range 1000 {
+		if _, err := os.Stat(filepath.Join(dir, "ready")); err == nil {
+			return stop, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	return nil, fmt.Errorf("what serves the runs did not come up: %s", tail(out.Bytes(), 400))
+}
+
+func (b *bed) env(vars map[string]string) []string {
+	env := append(os.Environ(), "MTKPORT="+b.mtkport, "LC_ALL=C")
+	for k, v := range vars {
+		env = append(env, k+"="+v)
+	}
+	return env
 }
 
 func (b *bed) run(ctx context.Context, script string, vars map[string]string) (sample, error) {
@@ -84,11 +146,7 @@ func (b *bed) run(ctx context.Context, script string, vars map[string]string) (s
 	}
 	defer os.RemoveAll(dir)
 	cmd := exec.CommandContext(ctx, "sh", "-e", "-c", script)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "MTKPORT="+b.mtkport, "LC_ALL=C")
-	for k, v := range vars {
-		cmd.Env = append(cmd.Env, k+"="+v)
-	}
+	cmd.Dir, cmd.Env = dir, b.env(vars)
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	wall := time.Since(start)
@@ -107,28 +165,37 @@ func tail(b []byte, n int) []byte {
 }
 
 func median(s []sample) sample {
-	if len(s) == 0 {
-		return sample{}
-	}
-	mid := func(f func(sample) float64) float64 {
-		v := make([]float64, len(s))
-		for i := range s {
-			v[i] = f(s[i])
-		}
-		slices.Sort(v)
-		if n := len(v); n%2 == 0 {
-			return (v[n/2-1] + v[n/2]) / 2
-		}
-		return v[len(v)/2]
-	}
-	out := sample{
-		Wall: mid(func(x sample) float64 { return x.Wall }),
-		CPU:  mid(func(x sample) float64 { return x.CPU }),
-	}
+	var out sample
+	var wall, cpu []float64
 	for _, x := range s {
+		wall, cpu = append(wall, x.Wall), append(cpu, x.CPU)
 		out.RSS = max(out.RSS, x.RSS)
 	}
+	out.Wall, out.CPU = middle(wall), middle(cpu)
 	return out
+}
+
+func ratio(ours, theirs []sample) float64 {
+	var v []float64
+	for i := range ours {
+		if ours[i].Wall > 0 {
+			v = append(v, theirs[i].Wall/ours[i].Wall)
+		}
+	}
+	return middle(v)
+}
+
+// middle is the median; 0 of nothing.
+func middle(v []float64) float64 {
+	slices.Sort(v)
+	switch n := len(v); {
+	case n == 0:
+		return 0
+	case n%2 == 0:
+		return (v[n/2-1] + v[n/2]) / 2
+	default:
+		return v[n/2]
+	}
 }
 
 // vars is a short way to hand inputs to scripts.

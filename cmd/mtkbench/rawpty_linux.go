@@ -2,13 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 
 	"mtkport/port/flash/usb"
 )
@@ -17,26 +14,15 @@ import (
 // everything that speaks over one. From the master, as the simulated phone sends
 // what is read; with up, to the master, as it takes what is written.
 func rawPTY(n int64, up bool) error {
-	m, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	m, err := usb.OpenTerminal("/dev/ptmx")
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	rc, err := m.SyscallConn()
+	name, err := m.Unlock()
 	if err != nil {
 		return err
 	}
-	var num int
-	var inner error
-	err = rc.Control(func(fd uintptr) {
-		if inner = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); inner == nil {
-			num, inner = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	})
-	if err = errors.Join(err, inner); err != nil {
-		return err
-	}
-	name := fmt.Sprintf("/dev/pts/%d", num)
 	s, err := openSlave(name) // held open, so that the other end's going is no hang-up
 	if err != nil {
 		return err
@@ -64,12 +50,12 @@ func rawPTY(n int64, up bool) error {
 	return errors.Join(err, other.Wait())
 }
 
-func openSlave(name string) (*os.File, error) {
-	s, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+func openSlave(name string) (*usb.Terminal, error) {
+	s, err := usb.OpenTerminal(name)
 	if err != nil {
 		return nil, err
 	}
-	return s, usb.MakeRaw(s)
+	return s, s.MakeRaw()
 }
 
 func push(w io.Writer, n int64) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 
 	"mtkport/port/flash"
@@ -13,18 +14,16 @@ import (
 	"mtkport/port/flash/usb"
 )
 
-// simUp starts a simulated phone on a pseudo-terminal, its flash in files.
-const simUp = `"$MTKPORT" sim --store st --user-size 0x30000000 $HEAD --link ttyACM77 >/dev/null 2>&1 &
-sim=$!
-trap 'kill -INT $sim; wait $sim || true' EXIT
-while ! [ -L ttyACM77 ]; do sleep 0.01; done
+// phoneUp starts a simulated phone on a pseudo-terminal, its flash in files.
+const phoneUp = `"$MTKPORT" sim --store st --user-size 0x30000000 --link phone >/dev/null &
+pids=$!
 `
 
-// peerUp brings mtkclient over two obstacles of a pseudo-terminal; see
-// cmd/mtkport/testdata/mtkclient.sh.
-const peerUp = `HEAD=--emmc-boot-head
-` + simUp + `cp st/MTK_AllInOne_DA.bin DA_mt6590.bin
-mkdir shim logs
+// peerUp starts one more that mtkclient gets along with, and bridges what a
+// pseudo-terminal lacks for it; see cmd/mtkport/testdata/mtkclient.sh.
+const peerUp = `"$MTKPORT" sim --store peer --user-size 0x30000000 --emmc-boot-head --link ttyACM77 >/dev/null &
+pids="$pids $!"
+mkdir shim
 cat > shim/sitecustomize.py <<'PY'
 import os
 import serial
@@ -35,51 +34,81 @@ class Port:
     device, vid, pid = os.environ["PEER_PORT"], 0x0E8D, 0x2000
 lp.comports = lambda *a, **k: [Port()]
 PY
-peer() { PEER_PORT=$PWD/ttyACM77 PYTHONPATH=$PWD/shim:$MTKCLIENT "${PYTHON:-python3}" "$MTKCLIENT/mtk.py" "$@" --stock --loader "$PWD/DA_mt6590.bin" --serialport "$PWD/ttyACM77" >log 2>&1; }
+while ! [ -L ttyACM77 ]; do sleep 0.01; done
+cp peer/MTK_AllInOne_DA.bin DA_mt6590.bin
+`
+
+// served waits for the end.
+const served = `while ! [ -L phone ]; do sleep 0.01; done
+trap 'kill -INT $pids' INT
+: > ready
+wait || wait || true
+`
+
+// peer runs mtkclient.
+const peer = `mkdir logs
+peer() {
+	PEER_PORT=$SERVE/ttyACM77 PYTHONPATH=$SERVE/shim:$MTKCLIENT "$PYTHON" "$MTKCLIENT/mtk.py" "$@" --stock --loader "$SERVE/DA_mt6590.bin" --serialport "$SERVE/ttyACM77" >log 2>&1 || { tail -5 log; exit 1; }
+}
 `
 
 func flashRows() []row {
-	bench := func(*bed) (map[string]string, error) {
-		self, err := os.Executable()
-		return vars("MTKBENCH", self), err
-	}
-	client := func(b *bed) (map[string]string, error) {
-		if os.Getenv("MTKCLIENT") == "" {
-			return nil, errors.New("MTKCLIENT, the folder of a checkout of mtkclient")
-		}
-		if _, err := exec.LookPath("python3"); err != nil {
-			return nil, err
-		}
-		return bench(b)
-	}
-	const read = simUp + `"$MTKPORT" device read USER:0+0x10000000 -o - --port ttyACM77 --da st/MTK_AllInOne_DA.bin -q >/dev/null`
-	const write = simUp + `"$MTKBENCH" wire-write ttyACM77 st/MTK_AllInOne_DA.bin 0x10000000`
+	const read = `"$MTKPORT" device read USER:0+0x10000000 -o - --port "$SERVE/phone" --da "$SERVE/st/MTK_AllInOne_DA.bin" -q >/dev/null`
+	const write = `"$MTKBENCH" wire-write "$SERVE/phone" "$SERVE/st" 0x10000000`
+	const alone, both = phoneUp + served, phoneUp + peerUp + served
 	return []row{
-		{group: "flash", name: "read 256 MiB over a pty", peer: "bare copy through a pty", aim: ">= 0.9, < 64 MiB", setUp: bench,
-			ours: read, theirs: simUp + `"$MTKBENCH" raw-pty down 0x10000000`},
-		{group: "flash", name: "write 256 MiB over a pty", peer: "bare copy through a pty", aim: ">= 0.9, < 64 MiB", setUp: bench,
-			ours: write, theirs: simUp + `"$MTKBENCH" raw-pty up 0x10000000`},
-		{group: "flash", name: "read 256 MiB over a pty", peer: "mtkclient ro", aim: ">= 3", setUp: client,
-			ours: read, theirs: peerUp + `peer ro 0 0x10000000 out.bin
+		{group: "flash", name: "read 256 MiB over a pty", peer: "bare copy through a pty", aim: ">= 0.9, < 64 MiB", setUp: benchVars,
+			serve: alone, ours: read, theirs: `"$MTKBENCH" raw-pty down 0x10000000`},
+		{group: "flash", name: "write 256 MiB over a pty", peer: "bare copy through a pty", aim: ">= 0.9, < 64 MiB", setUp: benchVars,
+			serve: alone, ours: write, theirs: `"$MTKBENCH" raw-pty up 0x10000000`},
+		{group: "flash", name: "read 256 MiB over a pty", peer: "mtkclient ro", aim: ">= 3", setUp: clientVars,
+			serve: both, ours: read, theirs: peer + `peer ro 0 0x10000000 out.bin
 test "$(wc -c < out.bin)" = 268435456`},
-		{group: "flash", name: "write 256 MiB over a pty", peer: "mtkclient wo", aim: ">= 3", setUp: client,
-			ours: write, theirs: peerUp + `head -c 268435456 /dev/zero > in.bin
+		{group: "flash", name: "write 256 MiB over a pty", peer: "mtkclient wo", aim: ">= 3", setUp: clientVars,
+			serve: both, ours: write, theirs: peer + `head -c 268435456 /dev/zero > in.bin
 peer wo 0x4000000 0x10000000 in.bin`},
 	}
 }
 
-// wireWrite is the hidden command `mtkbench wire-write PORT DA BYTES`: it writes
+func benchVars(*bed) (map[string]string, error) {
+	self, err := os.Executable()
+	return vars("MTKBENCH", self), err
+}
+
+// clientVars finds mtkclient and a Python that has what it imports.
+func clientVars(b *bed) (map[string]string, error) {
+	dir := os.Getenv("MTKCLIENT")
+	if dir == "" {
+		return nil, missing{"MTKCLIENT, the folder of a checkout of mtkclient"}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, python := range []string{os.Getenv("PYTHON"), "python3", "/usr/bin/python3"} {
+		if python != "" && exec.Command(python, "-c", "import serial, usb, Cryptodome, colorama").Run() == nil {
+			v, err := benchVars(b)
+			if err == nil {
+				v["MTKCLIENT"], v["PYTHON"] = dir, python
+			}
+			return v, err
+		}
+	}
+	return nil, missing{"a python3 with pyserial, pyusb, pycryptodomex and colorama (PYTHON names it)"}
+}
+
+// wireWrite is the hidden command `mtkbench wire-write PORT STORE BYTES`: it writes
 // zeros to a simulated phone's USRDATA, so that the wire alone is measured; the
 // flasher itself also backs up and reads back.
 func wireWrite(ctx context.Context, argv []string) error {
 	if len(argv) != 3 {
-		return errors.New("wire-write PORT DA BYTES")
+		return errors.New("wire-write PORT STORE BYTES")
 	}
 	n, err := strconv.ParseInt(argv[2], 0, 64)
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(argv[1])
+	f, err := os.Open(filepath.Join(argv[1], "MTK_AllInOne_DA.bin"))
 	if err != nil {
 		return err
 	}
@@ -97,7 +126,7 @@ func wireWrite(ctx context.Context, argv []string) error {
 		return err
 	}
 	defer d.Close()
-	l, err := flash.ReadScatter("st/MT6572_Android_scatter.txt")
+	l, err := flash.ReadScatter(filepath.Join(argv[1], "MT6572_Android_scatter.txt"))
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,7 @@ type Phone struct {
 	part    byte
 	sum     uint16 // of what fill read last
 	owed    time.Duration
+	bufs    [2][]byte // of the transfer under way
 }
 
 // RAMRun is an image that was uploaded and jumped to.

@@ -18,7 +18,7 @@ import (
 // phone gets a new ttyACM; a link, if wanted, always names the one of now.
 type ptyLine struct {
 	link   string
-	master *os.File
+	master *usb.Terminal
 	slave  string
 }
 
@@ -30,23 +30,11 @@ func ListenPTY(link string) (Line, error) {
 }
 
 func (p *ptyLine) open() error {
-	m, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	m, err := usb.OpenTerminal("/dev/ptmx")
 	if err != nil {
 		return err
 	}
-	rc, err := m.SyscallConn()
-	if err != nil {
-		return errors.Join(err, m.Close())
-	}
-	var n int
-	var inner error
-	err = rc.Control(func(fd uintptr) {
-		if inner = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); inner == nil {
-			n, inner = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	})
-	if err = errors.Join(err, inner); err == nil {
-		p.slave = fmt.Sprintf("/dev/pts/%d", n)
+	if p.slave, err = m.Unlock(); err == nil {
 		err = rawSlave(p.slave)
 	}
 	if err == nil && p.link != "" {
@@ -61,11 +49,11 @@ func (p *ptyLine) open() error {
 
 // rawSlave sets the terminal raw once: the setting stays when it is closed.
 func rawSlave(name string) error {
-	s, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY, 0)
+	s, err := usb.OpenTerminal(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(usb.MakeRaw(s), s.Close())
+	return errors.Join(s.MakeRaw(), s.Close())
 }
 
 func relink(to, link string) error {
@@ -105,7 +93,7 @@ func (p *ptyLine) Next(ctx context.Context) (usb.Conn, error) {
 // ptyConn takes its link away before it goes: the number of a closed terminal
 // may be another one's at once.
 type ptyConn struct {
-	*os.File
+	*usb.Terminal
 	slave, link string
 }
 
@@ -116,24 +104,28 @@ func (c *ptyConn) Close() error {
 			_ = os.Remove(c.link)
 		}
 	}
-	return c.File.Close()
+	return c.Terminal.Close()
 }
 
 // hostThere polls the master: hang-up says that nobody has the slave open.
 func (p *ptyLine) hostThere() (bool, error) {
-	rc, err := p.master.SyscallConn()
-	if err != nil {
-		return false, err
-	}
 	open := false
-	err = rc.Control(func(fd uintptr) {
+	err := p.master.Control(func(fd int) error {
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if _, e := unix.Poll(fds, 0); e != nil && !errors.Is(e, syscall.EINTR) {
-			return
+		if _, err := unix.Poll(fds, 0); err != nil {
+			return ignoreEINTR(err)
 		}
 		open = fds[0].Revents&unix.POLLHUP == 0
+		return nil
 	})
 	return open, err
+}
+
+func ignoreEINTR(err error) error {
+	if errors.Is(err, syscall.EINTR) {
+		return nil
+	}
+	return err
 }
 
 func (p *ptyLine) Name() string {

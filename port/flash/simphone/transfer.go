@@ -45,38 +45,23 @@ func (ph *Phone) read() error {
 }
 
 // sendPackets sends data and sum and waits for each ack; the next packet is
-// made ready while the host thinks.
+// made ready while one is under way.
 func (ph *Phone) sendPackets(what string, at, n, packet int64, load func([]byte, int64) error) error {
-	b := make([]byte, min(packet, n))
-	ready := int64(-1)
-	var sum uint16
-	prepare := func(at, k int64) error {
-		if ready == at {
-			return nil
-		}
-		if err := load(b[:k], at); err != nil {
-			return err
-		}
-		sum, ready = da.Sum(b[:k]), at
-		return nil
-	}
+	next := ph.readAhead(at, n, packet, load)
+	defer next.stop()
 	for n > 0 {
-		k := min(packet, n)
-		if err := prepare(at, k); err != nil {
+		p := <-next.ready
+		if p.err != nil {
+			return p.err
+		}
+		if err := ph.sendData(what+" data", p.b, &p.sum); err != nil {
 			return err
 		}
-		if err := ph.sendData(what+" data", b[:k], &sum); err != nil {
+		if err := ph.put16(what+" sum", p.sum); err != nil {
 			return err
 		}
-		if err := ph.put16(what+" sum", sum); err != nil {
-			return err
-		}
-		at, n = at+k, n-k
-		if n > 0 {
-			if err := prepare(at, min(packet, n)); err != nil {
-				return err
-			}
-		}
+		n -= int64(len(p.b))
+		next.empty <- p.b
 		ack, err := ph.byte(what + " ack")
 		if err != nil {
 			return err
@@ -220,35 +205,38 @@ func (ph *Phone) takePackets(what, region string, at, n, packet int64) error {
 	if err := ph.send(what+" answer", da.Ack); err != nil {
 		return err
 	}
-	b := make([]byte, min(packet, n))
+	later := ph.writeBehind(region, min(packet, n))
 	for n > 0 {
-		k := min(packet, n)
+		b := later.buffer(min(packet, n))
+		torn := func(k int, err error) error { return errors.Join(err, later.flush(), ph.torn(region, b[:k], at)) }
 		start, err := ph.byte(what + " start")
 		if err != nil {
-			return err
+			return errors.Join(err, later.flush())
 		}
-		if start != da.Ack {
-			return nil // the host gave up
+		if start != da.Ack { // the host gave up
+			return later.flush()
 		}
-		got, err := ph.recv(what+" data", b[:k])
+		got, err := ph.recv(what+" data", b)
 		want := ph.sum
 		if err != nil {
-			return errors.Join(err, ph.torn(region, b[:got], at))
+			return torn(got, err)
 		}
 		sum, err := ph.u16(what + " sum")
 		if err != nil {
-			return errors.Join(err, ph.torn(region, b[:k/2], at))
+			return torn(len(b)/2, err)
 		}
 		if sum != want {
-			return ph.refuse(what, codeSum)
+			return errors.Join(later.flush(), ph.refuse(what, codeSum))
 		}
-		if err := ph.commit(region, b[:k], at); err != nil {
-			return err
+		if n -= int64(len(b)); n > 0 {
+			later.put(b, at)
+		} else if err := errors.Join(later.flush(), ph.commit(region, b, at)); err != nil {
+			return err // nothing is under way when the command has its last answer
 		}
 		if err := ph.send(what+" done", da.Cont); err != nil {
-			return err
+			return errors.Join(err, later.flush())
 		}
-		at, n = at+k, n-k
+		at += int64(len(b))
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (c *serialConn) SetWriteDeadline(t time.Time) error {
 }
 
 // slice is how long one blocking read lasts: a moved deadline is seen that late.
-const slice = 50 * time.Millisecond
+const slice = 20 * time.Millisecond
 
 func (c *serialConn) Read(b []byte) (int, error) {
 	for {

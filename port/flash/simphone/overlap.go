@@ -1,0 +1,98 @@
+package simphone
+
+import "mtkport/port/flash/da"
+
+// readAhead is one packet of a read made ready while another is sent.
+type readAhead struct {
+	ready chan packet
+	empty chan []byte
+	done  chan struct{}
+}
+
+// packet is a packet with its sum.
+type packet struct {
+	b   []byte
+	sum uint16
+	err error
+}
+
+func (ph *Phone) readAhead(at, n, size int64, load func([]byte, int64) error) *readAhead {
+	r := &readAhead{ready: make(chan packet, 1), empty: make(chan []byte, 2), done: make(chan struct{})}
+	for _, b := range ph.buffers(min(n, size)) {
+		r.empty <- b
+	}
+	go func() {
+		defer close(r.done)
+		for n > 0 {
+			b, ok := <-r.empty
+			if !ok {
+				return
+			}
+			b = b[:min(n, size)]
+			err := load(b, at)
+			r.ready <- packet{b, da.Sum(b), err}
+			if err != nil {
+				return
+			}
+			at, n = at+int64(len(b)), n-int64(len(b))
+		}
+	}()
+	return r
+}
+
+// stop waits until nothing is read any more.
+func (r *readAhead) stop() {
+	close(r.empty)
+	select {
+	case <-r.ready:
+	case <-r.done:
+	}
+	<-r.done
+}
+
+// writeBehind stores packets of a write while the next one comes in.
+type writeBehind struct {
+	bufs [2][]byte
+	turn int
+	busy chan error // holds the outcome of what is under way; nil when nothing is
+	err  error
+	do   func(b []byte, at int64) error
+}
+
+func (ph *Phone) writeBehind(region string, size int64) *writeBehind {
+	return &writeBehind{bufs: ph.buffers(size), do: func(b []byte, at int64) error { return ph.commit(region, b, at) }}
+}
+
+// buffer returns n bytes that no write uses.
+func (w *writeBehind) buffer(n int64) []byte {
+	w.turn ^= 1
+	return w.bufs[w.turn][:n]
+}
+
+// put starts to store b after what was put before.
+func (w *writeBehind) put(b []byte, at int64) {
+	if w.err = w.flush(); w.err != nil {
+		return
+	}
+	busy := make(chan error, 1)
+	w.busy = busy
+	go func() { busy <- w.do(b, at) }()
+}
+
+// flush waits for what is under way, and returns the first error so far.
+func (w *writeBehind) flush() error {
+	if w.busy != nil {
+		w.err, w.busy = <-w.busy, nil
+	}
+	return w.err
+}
+
+// buffers returns two of at least n bytes, the same ones for each command.
+func (ph *Phone) buffers(n int64) [2][]byte {
+	for i, b := range ph.bufs {
+		if int64(len(b)) < n {
+			ph.bufs[i] = make([]byte, n)
+		}
+	}
+	return ph.bufs
+}
