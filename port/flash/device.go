@@ -207,6 +207,10 @@ func (k *Backup) plan(ctx context.Context, d *Device, dir string, opt Options, c
 			return nil, nil, files, err
 		}
 		files = append(files, f)
+		if it.Region == identity.NAND && yaffs2(f) {
+			return nil, nil, files, &mtkport.Error{File: name, Off: mtkport.NoOffset, Field: it.Name, Found: "a YAFFS2 file system saved without its spare bytes", Want: "data that are whole", Err: mtkport.ErrRefused,
+				Hint: "nothing was written: choose the other partitions with --only; this one comes back from the stock firmware's image"}
+		}
 		e := Extent{Partition: it.Name, Region: it.Region, Off: it.Off, Len: it.Len, Size: it.Len, File: name, SHA: it.SHA}
 		if it.Region == identity.EMMCBoot1 && it.Off == 0 && it.Len > headBlock {
 			h := e
@@ -301,17 +305,15 @@ func Verify(ctx context.Context, cfg Config, s *Set) ([]Difference, error) {
 func (d *Device) compare(ctx context.Context, e Extent, im Image, task mtkport.Task) (Difference, error) {
 	df := Difference{Partition: e.Partition, Same: true, Size: im.Size}
 	src := padded{im.R, im.Size, padByte(d)}
-	want := make([]byte, 1<<20)
+	want := make([]byte, e.raw(1<<20))
 	at := int64(0)
-	err := d.Agent.Read(ctx, e.Region, e.Off, e.Len, func(b []byte) error {
+	err := d.read(ctx, e, 0, e.Len, func(b []byte) error {
 		w := want[:len(b)]
 		if _, err := src.ReadAt(w, at); err != nil {
 			return mtkport.InFile(err, im.File)
 		}
-		for i := range b {
-			if b[i] != w[i] && df.Same {
-				df.Same, df.At = false, at+int64(i)
-			}
+		if i := e.differ(b, w, at); i >= 0 && df.Same {
+			df.Same, df.At = false, at+int64(i)
 		}
 		at += int64(len(b))
 		task.Add(int64(len(b)))

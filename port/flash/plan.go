@@ -40,7 +40,9 @@ type Extent struct {
 	Len       int64  `json:"length"` // whole sectors or pages
 	Size      int64  `json:"size"`   // bytes of the image
 	File      string `json:"file"`
-	SHA       string `json:"sha256"` // of the Len bytes
+	SHA       string `json:"sha256"` // of all bytes that are sent
+	Page      int64  `json:"page,omitempty"`
+	Spare     int64  `json:"spare,omitempty"` // bytes behind each page of the image; 0: it has data only
 }
 
 // Item is one range of a backup.
@@ -90,12 +92,12 @@ func planFlash(ctx context.Context, d *Device, m *Map, s *Set, p mtkport.Progres
 			return nil, nil, err
 		}
 		src := padded{im.R, im.Size, padByte(d)}
-		if e.SHA, err = hashOf(ctx, src, e.Len, task); err != nil {
+		if e.SHA, err = hashOf(ctx, src, e.raw(e.Len), task); err != nil {
 			err = mtkport.InFile(err, im.File)
 			return nil, nil, err
 		}
 		pl.Write = append(pl.Write, e)
-		srcs = append(srcs, source{src, e.Len})
+		srcs = append(srcs, source{src, e.raw(e.Len)})
 	}
 	pl.settle()
 	return pl, srcs, nil
@@ -115,7 +117,15 @@ func placeImage(d *Device, m *Map, im Image) (Extent, error) {
 		return Extent{}, &mtkport.Error{File: im.File, Off: mtkport.NoOffset, Field: im.Partition, Found: "no such partition on the phone", Err: mtkport.ErrRefused,
 			Hint: "SP Flash Tool: PMT changed for the ROM (8038). The bundle is for another layout"}
 	}
+	e := Extent{Partition: r.Partition, Region: r.Region, Off: r.Off, Size: im.Size, File: im.File}
+	var err error
+	if e.Page, e.Spare, err = spareForm(d.Report.NAND, im); err != nil {
+		return Extent{}, err
+	}
 	n := (im.Size + d.Align() - 1) / d.Align() * d.Align()
+	if e.Spare > 0 {
+		n = im.Size / (e.Page + e.Spare) * e.Page
+	}
 	if n > r.Len {
 		s, _ := da.ByName("S_NOT_ENOUGH_STORAGE_SPACE")
 		return Extent{}, &mtkport.Error{File: im.File, Off: mtkport.NoOffset, Field: im.Partition, Found: fmt.Sprintf("an image of %d bytes", im.Size), Want: fmt.Sprintf("at most %d, the partition", r.Len), Err: mtkport.ErrTooBig,
@@ -124,7 +134,8 @@ func placeImage(d *Device, m *Map, im Image) (Extent, error) {
 	if _, err := m.Guard.Clear(r.Region, r.Off, n, im.File); err != nil {
 		return Extent{}, mtkport.InFile(err, im.File)
 	}
-	return Extent{Partition: r.Partition, Region: r.Region, Off: r.Off, Len: n, Size: im.Size, File: im.File}, nil
+	e.Len = n
+	return e, nil
 }
 
 func newPlan(kind, from string, d *Device, m *Map) *Plan {

@@ -239,6 +239,9 @@ func lacks(p *Plan) []string {
 			out = append(out, r.Partition+": not written, not saved")
 		}
 	}
+	if p.Regions[identity.NAND] > 0 {
+		out = append(out, "spare bytes of the NAND: a YAFFS2 partition cannot be written back from this backup")
+	}
 	return out
 }
 

@@ -70,16 +70,16 @@ func (r *run) chunk(ctx context.Context, d *Device, e Extent, at mark, n int64, 
 	if done {
 		return nil
 	}
-	buf := make([]byte, n)
-	if k, err := r.srcs[at.item].r.ReadAt(buf, at.off); int64(k) < n {
+	buf := make([]byte, e.raw(n))
+	if k, err := r.srcs[at.item].r.ReadAt(buf, e.raw(at.off)); k < len(buf) {
 		return mtkport.InFile(errors.Join(err, io.ErrUnexpectedEOF), e.File)
 	}
 	h := sha256.Sum256(buf)
 	want := hex.EncodeToString(h[:])
 	if begun {
-		if got, err := d.hash(ctx, e.Region, e.Off+at.off, n, nil); err != nil {
+		if same, err := d.holds(ctx, e, at.off, buf, want); err != nil {
 			return err
-		} else if got == want {
+		} else if same {
 			return r.j.Add(Entry{Kind: Verified, Item: at.item, Off: at.off, Len: n, SHA: want})
 		}
 	}
@@ -107,11 +107,16 @@ func (r *run) chunk(ctx context.Context, d *Device, e Extent, at mark, n int64, 
 // put writes a chunk and reads it back. Between refused packets the agent is
 // asked whether it still listens.
 func (r *run) put(ctx context.Context, d *Device, e Extent, off int64, buf []byte, want string) (bool, error) {
-	c, err := r.clear(e.Region, e.Off+off, int64(len(buf)), e.File)
+	n := e.data(int64(len(buf)))
+	c, err := r.clear(e.Region, e.Off+off, n, e.File)
 	if err != nil {
 		return false, err
 	}
-	if err := d.Agent.Write(ctx, c, bytes.NewReader(buf)); err != nil {
+	send := d.Agent.Write
+	if e.Spare > 0 {
+		send = d.Agent.WritePages
+	}
+	if err := send(ctx, c, bytes.NewReader(buf)); err != nil {
 		if da.Broken(err) || ctx.Err() != nil {
 			return false, err
 		}
@@ -121,9 +126,8 @@ func (r *run) put(ctx context.Context, d *Device, e Extent, off int64, buf []byt
 		}
 		return false, err
 	}
-	r.res.Written += int64(len(buf))
-	got, err := d.hash(ctx, e.Region, e.Off+off, int64(len(buf)), nil)
-	return err == nil && got == want, err
+	r.res.Written += n
+	return d.holds(ctx, e, off, buf, want)
 }
 
 // prove reads identity, loaders and tables once more and holds them against the

@@ -22,7 +22,8 @@
 // Limits: eMMC dialogues are those of working open tools, byte for byte. The
 // NAND write dialogue (command B3) is known by name only: its layout here is our
 // reading by analogy with the eMMC write, works against the simulated phone and
-// was not tried on hardware; [NANDWriteProven] says so to callers. DRAM set-up
+// was not tried on hardware; [NANDWriteProven] says so to callers. It writes data,
+// or pages with their spare bytes ([Agent.WritePages]), which YAFFS2 needs. DRAM set-up
 // from boot ROM mode on the MT6572 (EMI version 0x0B) is unproven too: prefer
 // preloader mode, in which DRAM is already up.
 //

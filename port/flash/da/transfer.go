@@ -165,19 +165,49 @@ func (e *PacketError) Unwrap() error { return e.Err }
 // exactly c.Len() bytes. The error is a [PacketError] once the command was sent.
 func (a *Agent) Write(ctx context.Context, c identity.Cleared, r io.Reader) error {
 	if !c.Ok() {
-		return &mtkport.Error{Off: mtkport.NoOffset, Field: "write", Found: "a range that no guard has cleared", Err: mtkport.ErrRefused}
+		return notCleared()
 	}
-	op, msg, packet, err := a.writeCmd(c)
+	w, err := a.writeCmd(c)
 	if err != nil {
 		return err
 	}
-	if err := a.send(ctx, op, msg...); err != nil {
+	return a.write(ctx, c, w, r)
+}
+
+// WritePages writes whole NAND pages with their spare bytes, as a YAFFS2 image
+// has them. The range that a guard has cleared counts data bytes; r must give for
+// each of its pages the page and then its spare bytes, as [Agent.ReadPages] does.
+// What of the spare bytes is the controller's own (error correction) the
+// controller writes.
+func (a *Agent) WritePages(ctx context.Context, c identity.Cleared, r io.Reader) error {
+	nd := a.report.NAND
+	switch {
+	case !c.Ok():
+		return notCleared()
+	case c.Region() != identity.NAND || !nd.Found() || nd.Spare == 0:
+		return &mtkport.Error{Off: c.Offset(), Field: c.Region(), Found: "a write with spare bytes", Want: "a NAND flash that has some", Err: mtkport.ErrRefused}
+	}
+	w, err := a.writeCmd(c)
+	if err != nil {
 		return err
 	}
-	if err := a.ackIn(ctx, op, a.t.Flash); err != nil {
+	w.form, w.page, w.spare = formSpare, int64(nd.Page), int64(nd.Spare)
+	return a.write(ctx, c, w, r)
+}
+
+func notCleared() error {
+	return &mtkport.Error{Off: mtkport.NoOffset, Field: "write", Found: "a range that no guard has cleared", Err: mtkport.ErrRefused}
+}
+
+// write is the data part of every write command.
+func (a *Agent) write(ctx context.Context, c identity.Cleared, w writing, r io.Reader) error {
+	if err := a.send(ctx, w.op, w.message(c)...); err != nil {
 		return err
 	}
-	src := newFeed(r, c.Len(), packet)
+	if err := a.ackIn(ctx, w.op, a.t.Flash); err != nil {
+		return err
+	}
+	src := newFeed(r, w.onWire(c.Len()), int(w.onWire(w.packet)))
 	defer src.stop()
 	var done int64
 	for done < c.Len() {
@@ -185,35 +215,55 @@ func (a *Agent) Write(ctx context.Context, c identity.Cleared, r io.Reader) erro
 		if p.err != nil {
 			return &PacketError{done, p.err}
 		}
-		if err := a.putPacket(ctx, op, p); err != nil {
+		if err := a.putPacket(ctx, w.op, p); err != nil {
 			return &PacketError{done, fmt.Errorf("%s 0x%x: %w", c.Region(), c.Offset()+done, err)}
 		}
-		done += int64(len(p.data))
+		done += min(w.packet, c.Len()-done)
 		src.free(p)
 	}
 	return nil
 }
 
-// writeCmd builds the command for a cleared range and checks its alignment.
-func (a *Agent) writeCmd(c identity.Cleared) (op string, msg []byte, packet int, err error) {
+// writing is one write command.
+type writing struct {
+	op          string
+	part        byte  // region of an eMMC
+	packet      int64 // data bytes of a packet
+	form        uint8 // NAND
+	page, spare int64 // NAND with spare bytes; 0 else
+}
+
+// onWire is the number of bytes that carry n data bytes.
+func (w writing) onWire(n int64) int64 {
+	if w.spare == 0 {
+		return n
+	}
+	return n / w.page * (w.page + w.spare)
+}
+
+func (w writing) message(c identity.Cleared) []byte {
+	if c.Region() == identity.NAND {
+		return Message(CmdNANDWrite, NANDWriteCmd{1, w.form, uint64(c.Offset()), uint64(c.Len()), uint32(w.packet)})
+	}
+	return Message(CmdWriteData, WriteCmd{writeEMMC, w.part, uint64(c.Offset()), uint64(c.Len()), uint32(w.packet)})
+}
+
+// writeCmd plans the command for a cleared range and checks its alignment.
+func (a *Agent) writeCmd(c identity.Cleared) (writing, error) {
 	off, n := c.Offset(), c.Len()
 	if c.Region() == identity.NAND {
 		nd := a.report.NAND
 		block := nd.Block()
 		if block <= 0 || off%block != 0 || n%int64(nd.Page) != 0 {
-			return "", nil, 0, misaligned(c, fmt.Sprintf("start on a block of 0x%x, length in pages of 0x%x bytes", block, nd.Page))
+			return writing{}, misaligned(c, fmt.Sprintf("start on a block of 0x%x, length in pages of 0x%x bytes", block, nd.Page))
 		}
-		packet := int(max(block, Packet/block*block))
-		return "NAND_WRITE_DATA", Message(CmdNANDWrite, NANDWriteCmd{1, 0, uint64(off), uint64(n), uint32(packet)}), packet, nil
+		return writing{op: "NAND_WRITE_DATA", packet: max(block, Packet/block*block)}, nil
 	}
 	if off%512 != 0 || n%512 != 0 {
-		return "", nil, 0, misaligned(c, "start and length in sectors of 512 bytes")
+		return writing{}, misaligned(c, "start and length in sectors of 512 bytes")
 	}
 	p, err := PartNo(c.Region())
-	if err != nil {
-		return "", nil, 0, err
-	}
-	return "SDMMC_WRITE_DATA", Message(CmdWriteData, WriteCmd{writeEMMC, p, uint64(off), uint64(n), Packet}), Packet, nil
+	return writing{op: "SDMMC_WRITE_DATA", part: p, packet: Packet}, err
 }
 
 func misaligned(c identity.Cleared, want string) error {

@@ -38,6 +38,7 @@ const (
 	HostLinux      = 0x0C
 	StorageNAND    = 1
 	StorageEMMC    = 2
+	formSpare      = 1 // of a NAND write: each page is followed by its spare bytes
 	writeEMMC      = 1 // the storage byte of CmdWriteData counts differently
 	Packet         = 1 << 20
 	StagePacket    = 0x1000
@@ -367,8 +368,8 @@ type NANDWriteCmd struct {
 	AddrType uint8 // 1 logical: bad blocks are skipped
 	Form     uint8 // 0 data, 1 data and spare of each page
 	Addr     uint64
-	Len      uint64
-	Packet   uint32
+	Len      uint64 // data bytes
+	Packet   uint32 // data bytes
 }
 
 // FormatCmd is CmdFormat after its command byte.

@@ -59,8 +59,8 @@ type writeBehind struct {
 	do   func(b []byte, at int64) error
 }
 
-func (ph *Phone) writeBehind(region string, size int64) *writeBehind {
-	return &writeBehind{bufs: ph.buffers(size), do: func(b []byte, at int64) error { return ph.commit(region, b, at) }}
+func (ph *Phone) writeBehind(to place, size int64) *writeBehind {
+	return &writeBehind{bufs: ph.buffers(size), do: func(b []byte, at int64) error { return ph.commit(to, b, at) }}
 }
 
 // buffer returns n bytes that no write uses.

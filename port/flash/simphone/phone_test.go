@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mtkport"
 	"mtkport/port/flash/brom"
 	"mtkport/port/flash/da"
 	"mtkport/port/flash/simphone"
@@ -188,6 +189,43 @@ func TestBadBlocksAreStoodInFor(t *testing.T) {
 	c := clear(t, identity.NAND, 32<<20, 0x20000, off, 1024)
 	if err := a.Write(t.Context(), c, bytes.NewReader(data)); err == nil {
 		t.Fatal("a write of half a page was sent")
+	}
+}
+
+// TestPagesWithSpare: pages and their spare bytes go onto a NAND around its bad
+// blocks and come back; nothing goes where no guard cleared it.
+func TestPagesWithSpare(t *testing.T) {
+	p := simphone.NANDProfile(64 << 20)
+	ph := simphone.New(p, simphone.NewFlash(p))
+	a, _ := start(t, plug(t, ph))
+	off, n := int64(36)*0x20000, int64(12*0x20000+3*2048) // more than a packet, over bad blocks, a part of a block at the end
+	image := noise(int(n/2048*2112), 7)
+	if err := a.WritePages(t.Context(), clear(t, identity.NAND, 32<<20, 0x20000, off, n), bytes.NewReader(image)); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := a.ReadPages(t.Context(), off, n, func(b []byte) error { got.Write(b); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), image) {
+		t.Fatal("pages with spare differ")
+	}
+	if data := readAll(t, a, identity.NAND, off, 2048); !bytes.Equal(data, image[:2048]) {
+		t.Fatal("a page read without spare differs")
+	}
+	if w := ph.Writes(); len(w) != 1 || w[0].Off != off || w[0].Len != n {
+		t.Fatalf("the phone's record: %v", w)
+	}
+	before := len(ph.Writes())
+	for name, c := range map[string]identity.Cleared{
+		"uncleared": {}, "an eMMC": clear(t, identity.EMMCUser, 32<<20, 512, 0, 4096), "within a block": clear(t, identity.NAND, 32<<20, 0x20000, 0x20800, 2048),
+	} {
+		if err := a.WritePages(t.Context(), c, bytes.NewReader(image)); !errors.Is(err, mtkport.ErrRefused) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(ph.Writes()) != before {
+		t.Error("a refused write was sent")
 	}
 }
 

@@ -175,7 +175,7 @@ func (ph *Phone) writeEMMC() error {
 	if !ph.inside(region, c.Addr, c.Len, c.Packet) || c.Addr%512 != 0 || c.Len%512 != 0 {
 		return ph.refuse(what, codeRange)
 	}
-	return ph.takePackets(what, region, int64(c.Addr), int64(c.Len), int64(c.Packet))
+	return ph.takePackets(what, place{region: region}, int64(c.Addr), int64(c.Len), int64(c.Packet))
 }
 
 func (ph *Phone) inside(region string, addr, n uint64, packet uint32) bool {
@@ -196,19 +196,47 @@ func (ph *Phone) writeNAND() error {
 	if g == nil || !ph.inside(identity.NAND, c.Addr, c.Len, c.Packet) || int64(c.Addr)%g.Block() != 0 || int64(c.Len)%int64(g.Page) != 0 || int64(c.Packet)%g.Block() != 0 {
 		return ph.refuse(what, codeRange)
 	}
-	return ph.takePackets(what, identity.NAND, int64(c.Addr), int64(c.Len), int64(c.Packet))
+	to := place{region: identity.NAND}
+	if c.Form == 1 {
+		to.page, to.spare = int64(g.Page), int64(g.Spare)
+	}
+	return ph.takePackets(what, to, int64(c.Addr), int64(c.Len), int64(c.Packet))
+}
+
+// place is where packets go, and what they hold: data, or pages each with spare
+// bytes behind it.
+type place struct {
+	region      string
+	page, spare int64
+}
+
+// onWire is the number of bytes that carry n data bytes; data the reverse.
+func (p place) onWire(n int64) int64 {
+	if p.spare == 0 {
+		return n
+	}
+	return n / p.page * (p.page + p.spare)
+}
+
+func (p place) data(n int64) int64 {
+	if p.spare == 0 {
+		return n
+	}
+	full := p.page + p.spare
+	return n/full*p.page + min(n%full, p.page)
 }
 
 // takePackets is the data part of both write commands. A packet that is torn by
 // a cut leaves what had come on the storage, as a phone may.
-func (ph *Phone) takePackets(what, region string, at, n, packet int64) error {
+func (ph *Phone) takePackets(what string, to place, at, n, packet int64) error {
 	if err := ph.send(what+" answer", da.Ack); err != nil {
 		return err
 	}
-	later := ph.writeBehind(region, min(packet, n))
+	later := ph.writeBehind(to, to.onWire(min(packet, n)))
 	for n > 0 {
-		b := later.buffer(min(packet, n))
-		torn := func(k int, err error) error { return errors.Join(err, later.flush(), ph.torn(region, b[:k], at)) }
+		k := min(packet, n)
+		b := later.buffer(to.onWire(k))
+		torn := func(got int, err error) error { return errors.Join(err, later.flush(), ph.torn(to, b[:got], at)) }
 		start, err := ph.byte(what + " start")
 		if err != nil {
 			return errors.Join(err, later.flush())
@@ -228,42 +256,50 @@ func (ph *Phone) takePackets(what, region string, at, n, packet int64) error {
 		if sum != want {
 			return errors.Join(later.flush(), ph.refuse(what, codeSum))
 		}
-		if n -= int64(len(b)); n > 0 {
+		if n -= k; n > 0 {
 			later.put(b, at)
-		} else if err := errors.Join(later.flush(), ph.commit(region, b, at)); err != nil {
+		} else if err := errors.Join(later.flush(), ph.commit(to, b, at)); err != nil {
 			return err // nothing is under way when the command has its last answer
 		}
 		if err := ph.send(what+" done", da.Cont); err != nil {
 			return errors.Join(err, later.flush())
 		}
-		at += int64(len(b))
+		at += k
 	}
 	return nil
 }
 
-func (ph *Phone) commit(region string, b []byte, at int64) error {
-	if region == identity.NAND {
-		block := ph.Profile.NANDGeo.Block()
-		if err := ph.eraseNAND(at, (int64(len(b))+block-1)/block*block); err != nil {
-			return err
-		}
-	}
-	ph.record(Write{Region: region, Off: at, Len: int64(len(b))})
-	return ph.store(region, b, at)
+func (ph *Phone) commit(to place, b []byte, at int64) error {
+	return ph.keep(to, b, Write{Region: to.region, Off: at, Len: to.data(int64(len(b)))})
 }
 
-func (ph *Phone) torn(region string, b []byte, at int64) error {
+func (ph *Phone) torn(to place, b []byte, at int64) error {
 	if len(b) == 0 {
 		return nil
 	}
-	ph.record(Write{Region: region, Off: at, Len: int64(len(b)), Torn: true})
-	if region == identity.NAND {
+	return ph.keep(to, b, Write{Region: to.region, Off: at, Len: to.data(int64(len(b))), Torn: true})
+}
+
+// keep records a write and carries it out. On a NAND the blocks are erased first.
+func (ph *Phone) keep(to place, b []byte, w Write) error {
+	ph.record(w)
+	if to.region == identity.NAND {
 		block := ph.Profile.NANDGeo.Block()
-		if err := ph.eraseNAND(at, (int64(len(b))+block-1)/block*block); err != nil {
+		if err := ph.eraseNAND(w.Off, (w.Len+block-1)/block*block); err != nil {
 			return err
 		}
 	}
-	return ph.store(region, b, at)
+	if to.spare == 0 {
+		return ph.store(to.region, b, w.Off)
+	}
+	for at := w.Off; len(b) > 0; at += to.page {
+		k := min(to.page+to.spare, int64(len(b)))
+		if err := ph.Flash.WriteAt(to.region, b[:k], ph.Profile.NANDGeo.pageAt(at)); err != nil {
+			return err
+		}
+		b = b[k:]
+	}
+	return nil
 }
 
 // format erases: an eMMC reads as zero after it, a NAND as FF.
