@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -89,7 +90,7 @@ func onUsageError(_ *cli.Context, err error, _ bool) error { return usageError{e
 // group answers a noun without a verb, or with an unknown one.
 func group(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return unknownCommand(c, c.Command.FullName()+" "+c.Args().First())
+		return unknownCommand(c, fullName(c)+" "+c.Args().First())
 	}
 	return cli.ShowSubcommandHelp(c)
 }
@@ -172,7 +173,12 @@ func arity(c *cli.Context, names ...string) ([]string, error) {
 	for _, n := range names {
 		want += " " + n
 	}
-	return nil, usageError{fmt.Sprintf("%s: %d arguments given, want%s", c.Command.FullName(), c.NArg(), orNone(want))}
+	return nil, usageError{fmt.Sprintf("%s: %s given, want%s", fullName(c), count(c.NArg(), "argument"), orNone(want))}
+}
+
+// fullName is the command as it was typed: `scatter show`, not `show`.
+func fullName(c *cli.Context) string {
+	return strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ")
 }
 
 func orNone(s string) string {

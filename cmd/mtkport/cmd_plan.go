@@ -33,7 +33,7 @@ func ontoFlag() cli.Flag {
 // jobOf reads what plan and port have in common.
 func jobOf(c *cli.Context) (port.Job, error) {
 	if c.String("onto") == "" && c.NArg() > 0 {
-		return port.Job{}, usageError{c.Command.FullName() + ": no target: name this phone's own ROM with --onto TARGET"}
+		return port.Job{}, usageError{fullName(c) + ": no target: name this phone's own ROM with --onto TARGET"}
 	}
 	args, err := arity(c, "DONOR --onto TARGET")
 	if err != nil {

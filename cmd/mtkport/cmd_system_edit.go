@@ -47,7 +47,7 @@ func recursiveFlag() cli.Flag {
 // systemEdit opens the image, lets fn change its tree and writes the result.
 func systemEdit(c *cli.Context, fn func(*cli.Context, *sysimg.Image, sysimg.Defaults, []string) error) error {
 	if c.NArg() < 2 {
-		return usageError{fmt.Sprintf("%s: %d arguments given, want %s", c.Command.FullName(), c.NArg(), c.Command.ArgsUsage)}
+		return usageError{fmt.Sprintf("%s: %s given, want %s", fullName(c), count(c.NArg(), "argument"), c.Command.ArgsUsage)}
 	}
 	out, err := output(c)
 	if err != nil {
@@ -239,7 +239,7 @@ func systemLink(c *cli.Context, m *sysimg.Image, def sysimg.Defaults, args []str
 // eachPath calls fn for the nodes at the paths, with --recursive those below too.
 func eachPath(c *cli.Context, t *tree.Tree, paths []string, fn func(p string, n *tree.Node) error) error {
 	if len(paths) == 0 {
-		return usageError{c.Command.FullName() + ": no path given"}
+		return usageError{fullName(c) + ": no path given"}
 	}
 	for _, p := range paths {
 		n, err := t.Lookup(p)

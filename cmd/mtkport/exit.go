@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"mtkport"
 )
 
@@ -33,12 +35,13 @@ func (c codeError) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 func codeOf(err error) int {
 	var u usageError
 	var c codeError
+	var ofCLI cli.ExitCoder // `help NOPE`
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &c):
 		return int(c)
-	case errors.As(err, &u):
+	case errors.As(err, &u), errors.As(err, &ofCLI):
 		return exitUsage
 	case errors.Is(err, context.Canceled), errors.Is(err, mtkport.ErrInterrupted):
 		return exitInterrupted

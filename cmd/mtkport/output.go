@@ -19,7 +19,7 @@ func output(c *cli.Context) (string, error) {
 	if out := c.String("o"); out != "" {
 		return out, nil
 	}
-	return "", usageError{c.Command.FullName() + ": no output given, want -o NAME"}
+	return "", usageError{fullName(c) + ": no output given, want -o NAME"}
 }
 
 // inOut takes the only argument, called name in messages, and -o.

@@ -164,7 +164,7 @@ func (l *Layout) Spec() Spec {
 			continue
 		}
 		e := Entry{Name: identity.Bare(p.Name), Start: p.Linear, Size: p.Size, File: p.File, Download: p.Download, Type: p.Type, Region: p.RawRegion, Operation: p.Operation}
-		if p.FromEnd {
+		if p.FromEnd && p.EndBlocks > 0 { // else the tag itself, as sgpt has it, stays its start
 			e.Start, e.FromEnd = 0, p.EndBlocks
 			if e.Size == 0 {
 				e.Size = p.EndBlocks * l.tagBlock()

@@ -112,15 +112,14 @@ var defaultFiles = map[string]string{"boot": "boot.img", "recovery": "recovery.i
 func (e *Entry) dress(like *Layout) {
 	n := identityOf(e.Name)
 	e.Name = cmp.Or(scatterNames[n.Canonical], strings.ToUpper(identity.Bare(e.Name)))
-	e.File, e.Download = "", false
-	if n.Guarded {
-		return
-	}
-	e.File = defaultFiles[n.Canonical]
+	e.File, e.Download = defaultFiles[n.Canonical], false
 	if like != nil {
-		if p := like.Find(n.Canonical); p != nil {
+		if p := like.Find(n.Canonical); p != nil { // phones with a GPT write small letters
 			e.Name, e.File = identity.Bare(p.Name), p.File
 		}
+	}
+	if n.Guarded {
+		e.File = ""
 	}
 	e.Download = e.File != ""
 }

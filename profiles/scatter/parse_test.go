@@ -268,6 +268,34 @@ func TestV2(t *testing.T) {
 	}
 }
 
+// TestDeriveLater: of a layout with a GPT: sgpt keeps its tag of 0 blocks, and
+// names their spelling.
+func TestDeriveLater(t *testing.T) {
+	text := "preloader 0x0\npgpt 0x0\nnvram 0x8000\nsystem 0x508000\nuserdata 0x10508000\nflashinfo 0xFFFF0080\nsgpt 0xFFFF0000\n"
+	l, err := Parse([]byte(text), "scatter.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Derive(Sources{Scatter: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := d.Find("sgpt"); p == nil || !p.FromEnd || p.EndBlocks != 0 || p.Name != "sgpt" {
+		t.Errorf("%+v", p)
+	}
+	if p := d.Find("flashinfo"); p == nil || p.EndBlocks != 0x80 {
+		t.Errorf("%+v", p)
+	}
+	if p := d.Find("nvram"); p == nil || p.Download || p.File != "" || p.Name != "nvram" {
+		t.Errorf("%+v", p)
+	}
+	for _, f := range Check(d) {
+		if f.Code == "overlap" {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // TestProjectNames: full_demo and demo are one project, and later makers rename
 // theirs while the preloader keeps the name of the chip's own board.
 func TestProjectNames(t *testing.T) {
