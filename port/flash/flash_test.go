@@ -19,6 +19,7 @@ import (
 )
 
 func TestFlash(t *testing.T) {
+	t.Parallel()
 	for _, storage := range []string{scatter.EMMC, scatter.NAND} {
 		t.Run(storage, func(t *testing.T) {
 			b := newBench(t, storage)
@@ -99,6 +100,7 @@ func checkBackup(t *testing.T, b *bench, before *simphone.Flash, dir string, wan
 }
 
 func TestBackupAndBootloaderRestore(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, scatter.EMMC)
 	dir := filepath.Join(t.TempDir(), "save")
 	k, err := flash.Save(t.Context(), b.config(), dir, flash.BackupOptions{}) // layout from the PMT
@@ -143,6 +145,7 @@ func TestBackupAndBootloaderRestore(t *testing.T) {
 
 // TestRefusals: each failure has its class and hint, and nothing is written.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	type setup struct {
 		b   *bench
 		cfg *flash.Config
@@ -217,6 +220,7 @@ func TestRefusals(t *testing.T) {
 // TestFaultsOnTheWay: what a bad cable or flash does is cured or refused, never
 // taken for success.
 func TestFaultsOnTheWay(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		fault string
 		ok    bool
@@ -255,6 +259,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 }
 
 func TestRunAndVerify(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, scatter.EMMC)
 	b.phone.Profile.Mode = brom.ModeBROM
 	if _, err := flash.Run(t.Context(), b.config(), noise(3, 5000), 0x81E00000); err != nil {

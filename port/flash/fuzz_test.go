@@ -55,6 +55,7 @@ func FuzzJournal(f *testing.F) {
 // TestJournalTornAnywhere: a journal cut at any byte opens with the whole lines
 // that are left; one with a line changed in the middle does not open.
 func TestJournalTornAnywhere(t *testing.T) {
+	t.Parallel()
 	name := filepath.Join(t.TempDir(), "journal")
 	j, err := flash.OpenJournal(name)
 	if err != nil {

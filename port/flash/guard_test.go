@@ -258,6 +258,7 @@ func (w *world) decide(n int) (yes int, crime string) {
 // TestGuardSweep flashes random phones with true and lying scatters, bundles of
 // any size, options and faults of any kind. MTKPORT_GUARD=10000 sets how often.
 func TestGuardSweep(t *testing.T) {
+	t.Parallel()
 	rounds := 30
 	if n, err := strconv.Atoi(os.Getenv("MTKPORT_GUARD")); err == nil {
 		rounds = n
@@ -339,6 +340,7 @@ func (w *world) flash(t *testing.T) error {
 // TestRealLayouts flashes a phone of every real layout that is at hand: the
 // whole of it refused, or nothing protected written.
 func TestRealLayouts(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(realfile.Dir(t), "layouts", "*", "*catter*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Skip("needs real layouts")

@@ -28,6 +28,7 @@ func yaffsImage(pages int) []byte {
 // TestFlashWithSpare: a YAFFS2 image goes onto a NAND with its spare bytes, is
 // verified so, and is not written back without them.
 func TestFlashWithSpare(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, scatter.NAND)
 	fw, dir := firmware(t, b, 1), t.TempDir()
 	image := yaffsImage(64*9 + 3) // more than a packet

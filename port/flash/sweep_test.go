@@ -155,6 +155,7 @@ func (s *sweep) cuts(few int64) []int64 {
 }
 
 func TestSweepDisconnect(t *testing.T) {
+	t.Parallel()
 	for _, storage := range []string{scatter.EMMC, scatter.NAND} {
 		t.Run(storage, func(t *testing.T) {
 			s := newSweep(t, storage)
@@ -260,6 +261,7 @@ func (s *sweep) killed(bin string, b *bench, dir, agent string, k int64) error {
 func isClosed(err error) bool { return err == nil || context.Canceled == err || net.ErrClosed == err }
 
 func TestSweepKill(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
@@ -299,6 +301,7 @@ func TestSweepKill(t *testing.T) {
 // TestAgentLeftRunning: a phone that stays plugged in while the program dies
 // still has its agent; the next run restarts it.
 func TestAgentLeftRunning(t *testing.T) {
+	t.Parallel()
 	s := newSweep(t, scatter.EMMC)
 	b, dir := s.phone(), quickDir(t)
 	b.phone.Profile.KeepDA = true

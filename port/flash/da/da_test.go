@@ -64,16 +64,25 @@ func TestContainer(t *testing.T) {
 	}
 }
 
+// TestSum: of every length and place, by both ways, against one byte at a time.
 func TestSum(t *testing.T) {
-	for n := range 300 {
-		b := bytes.Repeat([]byte{0xFF, 3, 0x80}, n)[:n]
-		want := uint16(0)
-		for _, c := range b {
-			want += uint16(c)
+	all := bytes.Repeat([]byte{0xFF, 3, 0x80, 0xFF, 0xFF, 0xFF, 0xFF}, 1000)
+	for n := range 2600 {
+		for _, b := range [][]byte{all[:n], all[n%70 : n%70+n]} {
+			want := uint16(0)
+			for _, c := range b {
+				want += uint16(c)
+			}
+			whole := n &^ 63
+			words := uint16(sumWords(b[:whole])) + Sum(b[whole:])
+			if got := Sum(b); got != want || words != want {
+				t.Fatalf("%d bytes: 0x%x and 0x%x, want 0x%x", n, got, words, want)
+			}
 		}
-		if got := Sum(b); got != want {
-			t.Fatalf("%d bytes: 0x%x, want 0x%x", n, got, want)
-		}
+	}
+	ff := bytes.Repeat([]byte{0xFF}, 1<<16)
+	if got, words := Sum(ff), uint16(sumWords(ff)); got != 0 || words != 0 {
+		t.Fatalf("64 KiB of FF: 0x%x and 0x%x, want 0", got, words)
 	}
 }
 

@@ -74,27 +74,6 @@ func RegionOf(part byte) string {
 	return ""
 }
 
-// Sum is the checksum of a packet: the sum of its bytes.
-func Sum(b []byte) uint16 {
-	const even = 0x00ff00ff00ff00ff
-	var s uint64
-	for len(b) >= 32 {
-		// Four lanes of 16 bits, each taking at most 8 bytes a turn: 32 turns fit.
-		var lanes uint64
-		for range min(len(b)/32, 32) {
-			v0, v1 := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-			v2, v3 := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
-			lanes += v0&even + v0>>8&even + v1&even + v1>>8&even + v2&even + v2>>8&even + v3&even + v3>>8&even
-			b = b[32:]
-		}
-		s += lanes&0xffff + lanes>>16&0xffff + lanes>>32&0xffff + lanes>>48
-	}
-	for _, c := range b {
-		s += uint64(c)
-	}
-	return uint16(s)
-}
-
 // Report is what the agent says of the phone's storage and memory when it runs.
 type Report struct {
 	NOR  NORInfo  `json:"-"`

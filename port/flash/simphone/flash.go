@@ -36,19 +36,21 @@ const chunk = 64 << 10
 
 // Memory is a sparse region in memory: what was never written reads as fill.
 type Memory struct {
-	mu   sync.Mutex
-	fill byte
-	m    map[int64][]byte
+	mu    sync.Mutex
+	empty []byte // a chunk that was never written
+	m     map[int64][]byte
 }
 
 // NewMemory makes an empty one.
-func NewMemory(fill byte) *Memory { return &Memory{fill: fill, m: map[int64][]byte{}} }
+func NewMemory(fill byte) *Memory {
+	return &Memory{empty: bytes.Repeat([]byte{fill}, chunk), m: map[int64][]byte{}}
+}
 
 // Clone copies it.
 func (m *Memory) Clone() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := NewMemory(m.fill)
+	c := &Memory{empty: m.empty, m: map[int64][]byte{}}
 	for k, v := range m.m {
 		c.m[k] = bytes.Clone(v)
 	}
@@ -67,9 +69,7 @@ func (m *Memory) ReadAt(b []byte, off int64) (int, error) {
 		if c := m.m[at/chunk]; c != nil {
 			copy(part, c[in:])
 		} else {
-			for i := range part {
-				part[i] = m.fill
-			}
+			copy(part, m.empty)
 		}
 		n += len(part)
 	}
@@ -86,7 +86,7 @@ func (m *Memory) WriteAt(b []byte, off int64) (int, error) {
 		in := int(at % chunk)
 		c := m.m[at/chunk]
 		if c == nil {
-			c = bytes.Repeat([]byte{m.fill}, chunk)
+			c = bytes.Clone(m.empty)
 			m.m[at/chunk] = c
 		}
 		n += copy(c[in:], b[n:])
