@@ -92,12 +92,12 @@ func (l *Layout) size(items []*item) error {
 	return nil
 }
 
-// leaf is an index entry: where the node with this key is. name orders entries
-// whose names have the same hash.
+// leaf is an index entry: where the node with this key is. name, a number in the
+// maker's list, orders entries whose names have the same hash.
 type leaf struct {
 	key key
 	place
-	name string
+	name uint32
 }
 
 // maker makes one file system.
@@ -106,6 +106,7 @@ type maker struct {
 	sink   sink
 	h      head
 	leaves []leaf
+	names  []string // of entries; the first is of what has none
 	mst    master
 	task   mtkport.Task
 }
@@ -140,6 +141,7 @@ func (b *maker) files(ctx context.Context, items []*item) error {
 	if err != nil {
 		return err
 	}
+	b.leaves, b.names = make([]leaf, 0, min(leaves(items), maxReserve)), []string{""}
 	for _, it := range items {
 		if err := b.entry(it); err != nil {
 			return err
@@ -149,6 +151,20 @@ func (b *maker) files(ctx context.Context, items []*item) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// maxReserve bounds what room is made for index entries before there are any.
+const maxReserve = 1 << 20
+
+// leaves counts the index entries of items, holes among a file's blocks included.
+func leaves(items []*item) (n int) {
+	for _, it := range items {
+		n += 2 + 2*len(it.attrs)
+		for _, r := range it.runs() {
+			n += r.n
+		}
+	}
+	return n
 }
 
 func (b *maker) entry(it *item) error {
@@ -182,7 +198,12 @@ func (b *maker) inode(in *inode, ino uint32) error {
 
 func (b *maker) node(raw []byte, typ byte, k key, name string) error {
 	at, err := b.h.add(raw, typ)
-	b.leaves = append(b.leaves, leaf{k, at, name})
+	l := leaf{key: k, place: at}
+	if name != "" {
+		l.name = uint32(len(b.names))
+		b.names = append(b.names, name)
+	}
+	b.leaves = append(b.leaves, l)
 	return err
 }
 
@@ -223,7 +244,7 @@ func (b *maker) index() error {
 			}
 			return 1
 		}
-		return cmp.Compare(x.name, y.name)
+		return cmp.Compare(b.names[x.name], b.names[y.name])
 	})
 	level := b.leaves
 	for depth := 0; depth == 0 || len(level) > 1; depth++ {
@@ -239,7 +260,7 @@ func (b *maker) index() error {
 		}
 		level = up
 	}
-	b.leaves = nil
+	b.leaves, b.names = nil, nil
 	root := level[0].place
 	b.mst.rootLNum, b.mst.rootOffs, b.mst.rootLen = root.lnum, root.offs, root.length
 	b.mst.iheadLNum, b.mst.iheadOffs = uint32(b.h.lnum()), uint32(alignTo(len(b.h.buf), b.a.MinIO))
