@@ -1,5 +1,7 @@
 package ext4
 
+import "encoding/binary"
+
 // Feature words (names as in the kernel and mke2fs).
 const (
 	compatJournal     = 0x0004
@@ -205,6 +207,24 @@ type rawInode struct {
 	CrtimeExt  uint32
 	VersionHi  uint32
 	ProjID     uint32
+}
+
+// inodeFields is the length of rawInode on disk, bytes.
+const inodeFields = 0xA0
+
+// decode reads the fields from inodeFields bytes. A listing does it for every
+// name, so it is spelled out.
+func (in *rawInode) decode(b []byte) {
+	u16, u32 := binary.LittleEndian.Uint16, binary.LittleEndian.Uint32
+	_ = b[inodeFields-1]
+	in.Mode, in.UIDLo, in.SizeLo, in.Atime, in.Ctime = u16(b), u16(b[0x02:]), u32(b[0x04:]), u32(b[0x08:]), u32(b[0x0C:])
+	in.Mtime, in.Dtime, in.GIDLo, in.Links, in.BlocksLo = u32(b[0x10:]), u32(b[0x14:]), u16(b[0x18:]), u16(b[0x1A:]), u32(b[0x1C:])
+	in.Flags, in.Version = u32(b[0x20:]), u32(b[0x24:])
+	copy(in.Block[:], b[0x28:])
+	in.Generation, in.FileACLLo, in.SizeHi, in.ObsoFaddr = u32(b[0x64:]), u32(b[0x68:]), u32(b[0x6C:]), u32(b[0x70:])
+	in.BlocksHi, in.FileACLHi, in.UIDHi, in.GIDHi, in.ChecksumLo = u16(b[0x74:]), u16(b[0x76:]), u16(b[0x78:]), u16(b[0x7A:]), u16(b[0x7C:])
+	in.ExtraIsize, in.ChecksumHi, in.CtimeExtra, in.MtimeExtra, in.AtimeExtra = u16(b[0x80:]), u16(b[0x82:]), u32(b[0x84:]), u32(b[0x88:]), u32(b[0x8C:])
+	in.Crtime, in.CrtimeExt, in.VersionHi, in.ProjID = u32(b[0x90:]), u32(b[0x94:]), u32(b[0x98:]), u32(b[0x9C:])
 }
 
 // xattrPrefix gives the prefix of an attribute name by its index on disk.

@@ -39,13 +39,13 @@ func (f *FS) inode(ino uint32) (*inode, error) {
 		return nil, err
 	}
 	in := &inode{ino: ino, raw: b[off%f.sb.blockSize:][:f.sb.inodeSize]}
-	full := make([]byte, binary.Size(in.rawInode))
+	var full [inodeFields]byte
 	used := oldInode
 	if len(in.raw) > oldInode {
 		used = min(len(in.raw), oldInode+max(4, int(binary.LittleEndian.Uint16(in.raw[0x80:]))), len(full))
 	}
-	copy(full, in.raw[:used])
-	_, _ = binary.Decode(full, binary.LittleEndian, &in.rawInode)
+	copy(full[:], in.raw[:used])
+	in.decode(full[:])
 	if len(in.raw) == oldInode {
 		in.ExtraIsize = 0
 	}

@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -159,5 +160,21 @@ func TestJournal(t *testing.T) {
 		if got := readAll(t, mustLookup(t, after.Tree(), p)); !bytes.Equal(got, b) {
 			t.Errorf("%s: e2fsck's replay gives other contents", p)
 		}
+	}
+}
+
+// TestInodeFields decodes random bytes both ways.
+func TestInodeFields(t *testing.T) {
+	var want, got rawInode
+	b := make([]byte, inodeFields)
+	for i := range b {
+		b[i] = byte(i*7 + 1)
+	}
+	n, err := binary.Decode(b, binary.LittleEndian, &want)
+	if err != nil || n != inodeFields {
+		t.Fatal(n, err)
+	}
+	if got.decode(b); got != want {
+		t.Errorf("decoded %+v, want %+v", got, want)
 	}
 }
