@@ -10,6 +10,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,9 +52,14 @@ type sidePic struct {
 
 // Extract writes every picture into root, which must be empty: PNG where the
 // shape is known, raw pixels where it is not. shapes gives shapes by the size in
-// bytes; [Guess] serves for the rest.
+// bytes; [Logo.Shapes] serves for the rest.
 func (l *Logo) Extract(ctx context.Context, root *os.Root, shapes map[int]Shape) error {
 	side := sideFile{Format: sideFormat}
+	all, err := l.Shapes()
+	if err != nil {
+		return err
+	}
+	maps.Copy(all, shapes)
 	for _, p := range l.pics {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -62,7 +68,7 @@ func (l *Logo) Extract(ctx context.Context, root *os.Root, shapes map[int]Shape)
 		if err != nil {
 			return err
 		}
-		pic, data, err := picture(p.Index, raw, shapes)
+		pic, data, err := picture(p.Index, raw, all)
 		if err != nil {
 			return err
 		}
@@ -85,9 +91,6 @@ func (l *Logo) Extract(ctx context.Context, root *os.Root, shapes map[int]Shape)
 func picture(i int, raw []byte, shapes map[int]Shape) (sidePic, []byte, error) {
 	pic := sidePic{File: fmt.Sprintf("%02d.raw", i), Bytes: len(raw)}
 	s, ok := shapes[len(raw)]
-	if !ok {
-		s, ok = Guess(len(raw))
-	}
 	if !ok {
 		return pic, raw, nil
 	}

@@ -124,6 +124,28 @@ func TestReal(t *testing.T) {
 	}
 }
 
+// TestShapes: the pictures of a file tell each other's format. 480×960 pixels of
+// four bytes are as many bytes as 720×1280 of two.
+func TestShapes(t *testing.T) {
+	screen := make([]byte, 480*960*4)
+	for _, c := range []struct {
+		format        logo.Format
+		digit, width  int
+		height, pixel int
+	}{{logo.BGRA, 11 * 18 * 4, 480, 960, 4}, {logo.RGB565, 45 * 64 * 2, 720, 1280, 2}} {
+		got, err := open(t, synthetic(t, screen, make([]byte, c.digit), make([]byte, 17*18*c.pixel), make([]byte, 30))).Shapes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := got[len(screen)]; s != (logo.Shape{Width: c.width, Height: c.height, Format: c.format}) {
+			t.Errorf("%s: the screen is %+v", c.format, s)
+		}
+		if _, ok := got[30]; ok || got[c.digit].Format != c.format || len(got) != 3 {
+			t.Errorf("%s: %+v", c.format, got)
+		}
+	}
+}
+
 // TestOnePixel changes one pixel of one picture: the others keep their streams,
 // and the pixel is there.
 func TestOnePixel(t *testing.T) {

@@ -42,17 +42,66 @@ func (s Shape) Size() int { return s.Width * s.Height * s.Format.Bytes() }
 // screens are the panels of phones of this family, in portrait.
 var screens = [][2]int{
 	{480, 800}, {480, 854}, {320, 480}, {540, 960}, {720, 1280}, {1080, 1920}, {240, 320}, {240, 400}, {240, 240},
-	{400, 800}, {600, 1024}, {768, 1024}, {800, 1280}, {720, 1440},
+	{400, 800}, {600, 1024}, {768, 1024}, {800, 1280}, {720, 1440}, {720, 1600}, {480, 960}, {480, 996}, {1366, 768},
 }
 
-// Guess finds the shape of a full screen from its size in bytes. Where two
-// shapes take the same bytes, RGB565 wins.
-func Guess(size int) (Shape, bool) {
+// parts are the pictures of charging: digits, percent sign, bar, strip of the
+// bar, in the sets that MediaTek ships for screens of different width. Measured
+// on real files: at the right width neighbouring rows are most alike.
+var parts = [][2]int{
+	{38, 54}, {48, 54}, {135, 24}, {135, 1},
+	{45, 64}, {57, 64}, {163, 29}, {163, 1},
+	{46, 72}, {60, 72}, {228, 34},
+	{84, 121}, {108, 121}, {304, 52}, {304, 1},
+	{61, 78}, {78, 78}, {216, 34}, {216, 1},
+	{16, 23}, {20, 23}, {76, 13}, {76, 1},
+	{11, 18}, {17, 18}, {180, 32}, {72, 128},
+}
+
+// Shapes guesses the shapes of all pictures, by their size in bytes; those that
+// fit nothing are missing. The pictures of one file share a format: the one that
+// explains most of them. The error is that of [Picture.Raw].
+func (l *Logo) Shapes() (map[int]Shape, error) {
+	best := map[int]Shape{}
+	sizes := make([]int, len(l.pics))
+	for i, p := range l.pics {
+		raw, err := p.Raw()
+		if err != nil {
+			return nil, err
+		}
+		sizes[i] = len(raw)
+	}
 	for _, f := range []Format{RGB565, BGRA} {
-		for _, s := range screens {
+		found := map[int]Shape{}
+		for _, size := range sizes {
+			if s, ok := guessIn(size, f, screens, parts); ok {
+				found[size] = s
+			}
+		}
+		if len(found) > len(best) {
+			best = found
+		}
+	}
+	return best, nil
+}
+
+func guessIn(size int, f Format, lists ...[][2]int) (Shape, bool) {
+	for _, list := range lists {
+		for _, s := range list {
 			if shape := (Shape{s[0], s[1], f}); shape.Size() == size {
 				return shape, true
 			}
+		}
+	}
+	return Shape{}, false
+}
+
+// Guess finds the shape of a full screen from its size in bytes. Where two
+// shapes take the same bytes, RGB565 wins; [Logo.Shapes] knows better.
+func Guess(size int) (Shape, bool) {
+	for _, f := range []Format{RGB565, BGRA} {
+		if s, ok := guessIn(size, f, screens); ok {
+			return s, true
 		}
 	}
 	return Shape{}, false

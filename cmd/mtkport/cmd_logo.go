@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 )
 
 func logoCommand() *cli.Command {
-	shape := &cli.StringSliceFlag{Name: "shape", Usage: "width, height and format of pictures of that many bytes, as 36x57:rgb565 (or bgra)"}
+	shape := &cli.StringSliceFlag{Name: "shape", Usage: "width, height and format of pictures of that many bytes, as 38x54:rgb565 (or bgra)"}
 	return &cli.Command{
 		Name:  "logo",
 		Usage: "the pictures of logo.bin",
@@ -92,16 +93,18 @@ func logoList(c *cli.Context) error {
 		return err
 	}
 	defer l.f.Close()
+	all, err := l.Shapes()
+	if err != nil {
+		return mtkport.InFile(err, args[0])
+	}
+	maps.Copy(all, shapes)
 	pics := []logoPicture{}
 	for _, p := range l.Pictures() {
 		raw, err := p.Raw()
 		if err != nil {
 			return mtkport.InFile(err, args[0])
 		}
-		s, ok := shapes[len(raw)]
-		if !ok {
-			s, _ = logo.Guess(len(raw))
-		}
+		s := all[len(raw)]
 		pics = append(pics, logoPicture{p.Index, mtkHeader + p.Off, p.Size, len(raw), s.Width, s.Height, s.Format})
 	}
 	e := envOf(c)
