@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -140,18 +141,26 @@ func ask(ctx context.Context, e *env, question string) error {
 	fmt.Fprintf(e.stderr, "%s [y/N] ", question)
 	ch := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(e.stdin).ReadString('\n')
-		ch <- strings.ToLower(strings.TrimSpace(line))
+		line, err := bufio.NewReader(e.stdin).ReadString('\n')
+		if line = strings.ToLower(strings.TrimSpace(line)); err != nil && line == "" {
+			line = "no answer"
+		}
+		ch <- line
 	}()
+	var said string
 	select {
 	case <-ctx.Done():
+		fmt.Fprintln(e.stderr)
 		return ctx.Err()
-	case answer := <-ch:
-		if answer == "y" || answer == "yes" {
-			return nil
-		}
+	case said = <-ch:
 	}
-	return &mtkport.Error{Off: mtkport.NoOffset, Field: "question", Found: "no", Want: "yes", Err: mtkport.ErrRefused, Hint: "nothing was written; --yes answers for scripts"}
+	if !isTerminal(e.stdin) { // which ends the line itself
+		fmt.Fprintln(e.stderr)
+	}
+	if said == "y" || said == "yes" {
+		return nil
+	}
+	return &mtkport.Error{Off: mtkport.NoOffset, Field: "question", Found: cmp.Or(said, "no"), Want: "y or yes", Err: mtkport.ErrRefused, Hint: "nothing was written; --yes answers for scripts"}
 }
 
 // events makes JSON lines of progress: see docs/json.md.

@@ -45,7 +45,12 @@ func (c Config) open(ctx context.Context, bus string) (*usb.Link, error) {
 	if c.Dial != nil {
 		return c.Dial(ctx)
 	}
-	w := usb.Waiter{Addr: c.Addr, Bus: bus, For: c.Wait, Tell: func(s string) { mtkport.Remark(c.Progress, s+": "+usb.PlugHint) }}
+	w := usb.Waiter{Addr: c.Addr, Bus: bus, For: c.Wait, Tell: func(s string) {
+		if _, remote := c.Addr.TCP(); !remote {
+			s += ": " + usb.PlugHint
+		}
+		mtkport.Remark(c.Progress, s)
+	}}
 	return w.Open(ctx)
 }
 
@@ -91,6 +96,10 @@ func (d *Device) Close() error { return d.Agent.Link().Close() }
 // authentication is refused with ErrRefused; nothing is sent to it after that.
 func Connect(ctx context.Context, cfg Config) (*Device, error) {
 	cfg = cfg.withDefaults()
+	if cfg.DA == nil { // before anybody has to plug a phone in
+		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "agent", Want: "the user's own MTK_AllInOne_DA.bin", Err: mtkport.ErrUnsupported,
+			Hint: "give --da FILE, or set MTKPORT_DA; the file is in every SP Flash Tool package of the time (3.x, 5.14xx)"}
+	}
 	for try := 0; ; try++ {
 		d, err := connect(ctx, cfg)
 		if try < 3 && errors.Is(err, errRestarted) {
@@ -176,10 +185,6 @@ func (d *Device) identify(ctx context.Context, c *brom.Client) (brom.Chip, error
 
 // load uploads both stages of the agent.
 func (d *Device) load(ctx context.Context, c *brom.Client, chip brom.Chip) error {
-	if d.cfg.DA == nil {
-		return &mtkport.Error{Off: mtkport.NoOffset, Field: "agent", Want: "the user's own MTK_AllInOne_DA.bin", Err: mtkport.ErrUnsupported,
-			Hint: "give --da FILE, or set MTKPORT_DA; the file is in every SP Flash Tool package of the time (3.x, 5.14xx)"}
-	}
 	e, err := d.cfg.DA.Choose(chip.HWCode, d.Info.HWVer, d.Info.SWVer)
 	if err != nil {
 		return err

@@ -70,11 +70,11 @@ type clearer func(region string, off, n int64, why string) (identity.Cleared, er
 func Write(ctx context.Context, cfg Config, s *Set, opt Options) (*Result, error) {
 	r := newRun(cfg, opt)
 	r.prep = func(ctx context.Context, d *Device) (*Plan, []source, clearer, error) {
-		if err := provenStorage(d, opt); err != nil {
-			return nil, nil, nil, err
-		}
 		m, err := d.Map(ctx, s.Layout)
 		if err != nil {
+			return nil, nil, nil, err
+		}
+		if err := provenStorage(d, opt); err != nil { // after the bundle was found to be this phone's
 			return nil, nil, nil, err
 		}
 		r.m = m

@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 sim=
-trap '[ -z "$sim" ] || kill -INT "$sim" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap '[ -z "$sim" ] || { kill -INT "$sim" 2>/dev/null; wait "$sim"; } || true; rm -rf "$work"' EXIT
 mtkport=${2:-$work/mtkport}
 [ $# -gt 1 ] || (cd "$here" && go build -o "$mtkport" mtkport/cmd/mtkport)
 "$python" -c 'import serial, usb, Cryptodome, colorama' || { echo "mtkclient.sh: needs pyserial pyusb pycryptodomex colorama"; exit 77; }

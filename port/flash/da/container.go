@@ -71,7 +71,7 @@ func Open(r io.ReaderAt, size int64) (*Container, error) {
 		return nil, err
 	}
 	if id := text(h.ID[:]); !strings.HasPrefix(id, containerID) {
-		return nil, notDA(fmt.Sprintf("%q", id), containerID)
+		return nil, notDA(quoted(id), containerID)
 	}
 	if h.Magic != infoMagic || h.Count == 0 || h.Count > maxEntries {
 		return nil, &mtkport.Error{Off: 0x64, Field: "info magic, entry count", Found: fmt.Sprintf("0x%x, %d", h.Magic, h.Count),
@@ -86,6 +86,16 @@ func text(b []byte) string {
 		b = b[:i]
 	}
 	return string(b)
+}
+
+// quoted shows a text for people, and only says that noise is there.
+func quoted(s string) string {
+	for _, c := range s {
+		if c < ' ' || c > '~' {
+			return "other bytes"
+		}
+	}
+	return fmt.Sprintf("%q", s)
 }
 
 func notDA(found, want string) error {
