@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"mtkport"
@@ -180,7 +181,8 @@ func (r *Report) rom(x *rom.ROM) error {
 		r.fact("system", "%s, %d bytes of content", x.SystemKind, x.System.Bytes())
 	}
 	if x.Scatter != nil {
-		r.fact("scatter", "%s, %s, %s, %s", x.ScatterFile.Name, x.Scatter.Platform, x.Scatter.Project, x.Scatter.Version)
+		said := slices.DeleteFunc([]string{x.ScatterFile.Name, x.Scatter.Platform, x.Scatter.Project, x.Scatter.Version}, func(s string) bool { return s == "" })
+		r.fact("scatter", "%s", strings.Join(said, ", "))
 	}
 	for _, k := range []string{"ro.product.model", "ro.build.display.id", "ro.mediatek.version.branch"} {
 		if v, ok := s.get(k); ok {

@@ -26,7 +26,7 @@
 // [Build] writes a fresh V1.1.1 file in exactly the form of MediaTek's own
 // generator; [Derive] makes one from the other sources.
 //
-// Limits: 4 MiB and 1024 partitions a file, addresses below 2^60. Sources: the
+// Limits: 1 MiB and 1024 partitions a file, addresses below 2^60. Sources: the
 // generator ptgen, kernel, lk and preloader of public MT6572 trees, and the
 // scatter files of some seventy phones and boards.
 package scatter

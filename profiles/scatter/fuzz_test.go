@@ -10,6 +10,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(small(f), "MT6572_Android_scatter.txt")
 	f.Add([]byte("PRELOADER 0x0\n{\n}\nMBR 0x600000\n{\n}\n__NODL_BMTPOOL 0xFFFF00a8\n{\n}\n\n\n"), "MT6589_Android_scatter_emmc.txt")
 	f.Add([]byte(bom+"- partition_index:\r  partition_name: \"x\" # y\r  linear_start_addr: 1\r  partition_size: 0"), "")
+	f.Add([]byte(v2("UFS", "EMMC")), "MT6781_Android_scatter.txt")
+	f.Add([]byte("preloader 0x0\npgpt 0x0\nnvram 0x8000\nsystem 0x508000\nsgpt 0xFFFF0000\n"), "scatter.txt")
 	f.Fuzz(func(t *testing.T, b []byte, name string) {
 		l, err := Parse(b, name)
 		if err != nil {

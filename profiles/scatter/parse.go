@@ -15,8 +15,8 @@ import (
 
 // Limits of what is read.
 const (
-	MaxFile       = 4 << 20 // bytes; real files have 12 KiB at most
-	MaxPartitions = 1024    // real files have 28 at most
+	MaxFile       = 1 << 20 // bytes; real files have 64 KiB at most
+	MaxPartitions = 1024    // real files have 57 at most
 	maxAddress    = 1 << 60 // bytes; keeps sums of two addresses inside int64
 )
 
@@ -91,16 +91,20 @@ func (l *Layout) sections() (out []section) {
 func (l *Layout) chooseSection() func(line int) bool {
 	all := l.sections()
 	use := max(0, slices.IndexFunc(all, func(s section) bool { return s.storage == EMMC || s.storage == NAND }))
+	if len(all) == 0 {
+		return func(int) bool { return false }
+	}
 	for i, s := range all {
-		if i != use {
+		if i != use && len(l.others) < maxOthers && !slices.Contains(l.others, s.storage) {
 			l.others = append(l.others, s.storage)
 		}
 	}
-	return func(line int) bool {
-		at := slices.IndexFunc(all, func(s section) bool { return line >= s.first && line < s.last })
-		return at >= 0 && (at != use || line == all[at].first)
-	}
+	in := all[use]
+	return func(line int) bool { return line >= all[0].first && (line <= in.first || line >= in.last) }
 }
+
+// maxOthers bounds what is told of further layouts; real files have one.
+const maxOthers = 8
 
 // readKeys reads the YAML-like forms line by line, as the flash tool does, so
 // broken indentation does not matter.
