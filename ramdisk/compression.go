@@ -291,6 +291,8 @@ func (a *Archive) settings() settings {
 	switch {
 	case a.made != nil:
 		return *a.made
+	case a.comp == Bzip2 && a.maker == nil && a.src != nil:
+		s.level = a.guessMaker().Level // the stream says so
 	case a.comp == Gzip || a.comp == Bzip2:
 		s.level = a.Maker().Level
 	}
