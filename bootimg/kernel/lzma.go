@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"encoding/binary"
 	"errors"
 )
 
@@ -26,7 +25,7 @@ const (
 	lzmaEndMarker  = 0xffffffff
 	lzmaMaxPerStep = 32 // no symbol takes more input bytes than this
 	lzmaMaxMatch   = 273
-	lzmaSlack      = lzmaMaxMatch + 8 // room behind the output for the last match, copied by eights
+	lzmaSlack      = lzmaMaxMatch + 16 // room behind the output for the last match, copied by eights
 )
 
 // lenProbs are the probabilities of one match length coder.
@@ -57,7 +56,7 @@ type lzma struct {
 	isRepG     [3][lzmaStates]uint16
 	isRep0Long [lzmaStates][lzmaPosStates]uint16
 	slot       [4][64]uint16
-	special    [115]uint16
+	special    [160]uint16
 	align      [16]uint16
 	matchLen   lenProbs
 	repLen     lenProbs
@@ -137,198 +136,8 @@ func (d *lzma) startRange() error {
 	return nil
 }
 
-// bit decodes one binary decision.
-func (d *lzma) bit(p *uint16) uint32 {
-	bound := d.rng >> 11 * uint32(*p)
-	var b uint32
-	if d.code < bound {
-		d.rng = bound
-		*p += (1<<11 - *p) >> lzmaMoveBits
-	} else {
-		d.rng -= bound
-		d.code -= bound
-		*p -= *p >> lzmaMoveBits
-		b = 1
-	}
-	if d.rng < 1<<24 {
-		d.rng <<= 8
-		d.code = d.code<<8 | uint32(d.in[d.pos])
-		d.pos++
-	}
-	return b
-}
-
-// tree decodes a number below len(p) from a bit tree, highest bit first.
-func (d *lzma) tree(p []uint16) uint32 {
-	rng, code, pos, in := d.rng, d.code, d.pos, d.in
-	n, m := uint32(len(p)), uint32(1)
-	for m < n {
-		q := &p[m]
-		bound := rng >> 11 * uint32(*q)
-		if code < bound {
-			rng = bound
-			*q += (1<<11 - *q) >> lzmaMoveBits
-			m <<= 1
-		} else {
-			rng -= bound
-			code -= bound
-			*q -= *q >> lzmaMoveBits
-			m = m<<1 | 1
-		}
-		if rng < 1<<24 {
-			rng <<= 8
-			code = code<<8 | uint32(in[pos])
-			pos++
-		}
-	}
-	d.rng, d.code, d.pos = rng, code, pos
-	return m - n
-}
-
-// reverse decodes bits bits from a tree, lowest bit first. p[m] of the tree is
-// at p[off+m].
-func (d *lzma) reverse(p []uint16, off int, bits uint32) uint32 {
-	rng, code, pos, in := d.rng, d.code, d.pos, d.in
-	m, sym := 1, uint32(0)
-	for i := range bits {
-		q := &p[off+m]
-		bound := rng >> 11 * uint32(*q)
-		if code < bound {
-			rng = bound
-			*q += (1<<11 - *q) >> lzmaMoveBits
-			m <<= 1
-		} else {
-			rng -= bound
-			code -= bound
-			*q -= *q >> lzmaMoveBits
-			m = m<<1 | 1
-			sym |= 1 << i
-		}
-		if rng < 1<<24 {
-			rng <<= 8
-			code = code<<8 | uint32(in[pos])
-			pos++
-		}
-	}
-	d.rng, d.code, d.pos = rng, code, pos
-	return sym
-}
-
-// direct decodes n bits of even odds.
-func (d *lzma) direct(n uint32) uint32 {
-	rng, code, pos, in := d.rng, d.code, d.pos, d.in
-	var v uint32
-	for range n {
-		rng >>= 1
-		code -= rng
-		t := 0 - code>>31
-		code += rng & t
-		v = v<<1 + t + 1
-		if rng < 1<<24 {
-			rng <<= 8
-			code = code<<8 | uint32(in[pos])
-			pos++
-		}
-	}
-	d.rng, d.code, d.pos = rng, code, pos
-	return v
-}
-
-func (d *lzma) length(l *lenProbs, posState int) uint32 {
-	if d.bit(&l.choice) == 0 {
-		return d.tree(l.low[posState][:])
-	}
-	if d.bit(&l.choice2) == 0 {
-		return 8 + d.tree(l.mid[posState][:])
-	}
-	return 16 + d.tree(l.high[:])
-}
-
-func (d *lzma) distance(length uint32) uint32 {
-	slot := d.tree(d.slot[min(length, 3)][:])
-	if slot < 4 {
-		return slot
-	}
-	n := slot>>1 - 1
-	dist := (2 | slot&1) << n
-	if slot < 14 {
-		return dist + d.reverse(d.special[:], int(dist)-int(slot), n)
-	}
-	dist += d.direct(n-4) << 4
-	return dist + d.reverse(d.align[:], 0, 4)
-}
-
 // lzmaAfterLiteral is the state that follows a literal.
 var lzmaAfterLiteral = [lzmaStates]int{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5}
-
-// matchedLiteral decodes a byte with the byte under the last distance as hint.
-func (d *lzma) matchedLiteral(p *[0x300]uint16, hint byte) byte {
-	rng, code, pos, in := d.rng, d.code, d.pos, d.in
-	m, offs, h := uint32(1), uint32(0x100), uint32(hint)
-	for m < 0x100 {
-		h <<= 1
-		hb := h & offs
-		q := &p[offs+hb+m]
-		bound := rng >> 11 * uint32(*q)
-		if code < bound {
-			rng = bound
-			*q += (1<<11 - *q) >> lzmaMoveBits
-			m <<= 1
-			offs &^= hb
-		} else {
-			rng -= bound
-			code -= bound
-			*q -= *q >> lzmaMoveBits
-			m = m<<1 | 1
-			offs = hb
-		}
-		if rng < 1<<24 {
-			rng <<= 8
-			code = code<<8 | uint32(in[pos])
-			pos++
-		}
-	}
-	d.rng, d.code, d.pos = rng, code, pos
-	return byte(m)
-}
-
-// pickRep chooses one of the last four distances; it reports a one-byte repeat.
-func (d *lzma) pickRep(posState int) (short bool) {
-	s := d.state
-	if d.bit(&d.isRepG[0][s]) == 0 {
-		return d.bit(&d.isRep0Long[s][posState]) == 0
-	}
-	i := 1
-	if d.bit(&d.isRepG[1][s]) == 1 {
-		i = 2 + int(d.bit(&d.isRepG[2][s]))
-	}
-	dist := d.rep[i]
-	copy(d.rep[1:i+1], d.rep[:i])
-	d.rep[0] = dist
-	return false
-}
-
-// match decodes one match or repeat: n bytes from d.rep[0]+1 bytes back. n is 0
-// for the end marker.
-func (d *lzma) match(posState int) (n int) {
-	after := 7
-	if d.bit(&d.isRep[d.state]) == 0 {
-		d.rep[3], d.rep[2], d.rep[1] = d.rep[2], d.rep[1], d.rep[0]
-		n = int(d.length(&d.matchLen, posState)) + lzmaMinMatch
-		if d.rep[0] = d.distance(uint32(n - lzmaMinMatch)); d.rep[0] == lzmaEndMarker {
-			return 0
-		}
-	} else if d.pickRep(posState) {
-		n, after = 1, 9
-	} else {
-		n, after = int(d.length(&d.repLen, posState))+lzmaMinMatch, 8
-	}
-	if d.state >= 7 {
-		after = min(after+3, 11)
-	}
-	d.state = after
-	return n
-}
 
 // room makes the output able to hold end bytes and the slack behind them.
 func (d *lzma) room(end int) {
@@ -336,110 +145,6 @@ func (d *lzma) room(end int) {
 		bigger := make([]byte, len(d.out), max(end, min(d.limit, 2*len(d.out)))+lzmaSlack)
 		copy(bigger, d.out)
 		d.out = bigger
-	}
-}
-
-// run decodes until out holds end bytes or more, or the end marker comes. This
-// loop is most of the time it takes to open a kernel, so the literals, which
-// are most of the symbols, are decoded in it, on local variables.
-func (d *lzma) run(end int) (done bool, err error) {
-	d.room(end)
-	out, n := d.out[:cap(d.out)], len(d.out)
-	rng, code, pos, in, state := d.rng, d.code, d.pos, d.in, d.state
-	posMask, lpMask, lc := 1<<d.pb-1, 1<<d.lp-1, d.lc
-	defer func() { d.out = d.out[:n] }()
-	for n < end {
-		if pos > d.end {
-			return false, errEnd
-		}
-		posState := (n - d.base) & posMask
-		q := &d.isMatch[state][posState]
-		bound := rng >> 11 * uint32(*q)
-		if code >= bound {
-			rng -= bound
-			code -= bound
-			*q -= *q >> lzmaMoveBits
-			if rng < 1<<24 {
-				rng <<= 8
-				code = code<<8 | uint32(in[pos])
-				pos++
-			}
-			d.rng, d.code, d.pos, d.state = rng, code, pos, state
-			length := d.match(posState)
-			rng, code, pos, state = d.rng, d.code, d.pos, d.state
-			if length == 0 {
-				return true, nil
-			}
-			back := int(d.rep[0]) + 1
-			if back > n-d.base {
-				return false, errLZMA
-			}
-			lzmaCopy(out, n, back, length)
-			n += length
-			continue
-		}
-		rng = bound
-		*q += (1<<11 - *q) >> lzmaMoveBits
-		if rng < 1<<24 {
-			rng <<= 8
-			code = code<<8 | uint32(in[pos])
-			pos++
-		}
-		var prev byte
-		if n > d.base {
-			prev = out[n-1]
-		}
-		i := (n-d.base)&lpMask<<lc | int(prev)>>(8-lc)
-		probs := (*[0x300]uint16)(d.literal[0x300*i:])
-		if state >= 7 {
-			back := int(d.rep[0]) + 1
-			if back > n-d.base {
-				return false, errLZMA
-			}
-			d.rng, d.code, d.pos = rng, code, pos
-			out[n] = d.matchedLiteral(probs, out[n-back])
-			rng, code, pos = d.rng, d.code, d.pos
-		} else {
-			m := uint32(1)
-			for m < 0x100 {
-				q := &probs[m]
-				bound := rng >> 11 * uint32(*q)
-				if code < bound {
-					rng = bound
-					*q += (1<<11 - *q) >> lzmaMoveBits
-					m <<= 1
-				} else {
-					rng -= bound
-					code -= bound
-					*q -= *q >> lzmaMoveBits
-					m = m<<1 | 1
-				}
-				if rng < 1<<24 {
-					rng <<= 8
-					code = code<<8 | uint32(in[pos])
-					pos++
-				}
-			}
-			out[n] = byte(m)
-		}
-		n++
-		state = lzmaAfterLiteral[state]
-	}
-	d.rng, d.code, d.pos, d.state = rng, code, pos, state
-	return false, nil
-}
-
-// lzmaCopy repeats length bytes from back bytes before n. It may write up to
-// seven bytes too many, which the slack has room for.
-func lzmaCopy(out []byte, n, back, length int) {
-	if back < 8 {
-		for i := range length {
-			out[n+i] = out[n+i-back]
-		}
-		return
-	}
-	for i := 0; i < length; i += 8 {
-		binary.LittleEndian.PutUint64(out[n+i:], binary.LittleEndian.Uint64(out[n+i-back:]))
 	}
 }
 

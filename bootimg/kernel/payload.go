@@ -5,6 +5,7 @@ import (
 	"compress/bzip2"
 	"errors"
 	"io"
+	"iter"
 	"sort"
 
 	lzo "github.com/anchore/go-lzo"
@@ -52,14 +53,29 @@ type candidate struct {
 	m   *method
 }
 
-// candidates lists every magic in b, in file order.
-func candidates(b []byte) []candidate {
+// candidates gives every magic in b, in file order. It looks at one window at a
+// time, since the payload mostly stands in the first.
+func candidates(b []byte) iter.Seq[candidate] {
+	const window, overlap = 64 << 10, 16
+	return func(yield func(candidate) bool) {
+		for from := 0; from < len(b); from += window {
+			for _, c := range inWindow(b[:min(len(b), from+window+overlap)], from, from+window) {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// inWindow lists the magics that begin in b at from or later and before to.
+func inWindow(b []byte, from, to int) []candidate {
 	var c []candidate
 	for i := range methods {
 		m := &methods[i]
-		for at := 0; ; {
+		for at := from; at < to; {
 			n := bytes.Index(b[at:], []byte(m.magic))
-			if n < 0 {
+			if n < 0 || at+n >= to {
 				break
 			}
 			c = append(c, candidate{at + n, m})
@@ -76,7 +92,7 @@ func candidates(b []byte) []candidate {
 func findPayload(b []byte) (Payload, []byte, error) {
 	var last error
 	tried := 0
-	for _, c := range candidates(b) {
+	for c := range candidates(b) {
 		out, used, err := c.m.unpack(b[c.off:], maxUnpacked)
 		if len(out) > muchUnpacked {
 			tried++
