@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -136,6 +137,10 @@ func lying(t *testing.T, dir string, root *os.Root) {
 			t.Fatal(err)
 		}
 	}
+	name := synth.Panther().PreloaderName()
+	if err := os.WriteFile(filepath.Join(dir, name), foreignLoader(), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	r := look(t, dir)
 	got := map[string]bool{}
 	for _, f := range r.Findings {
@@ -144,7 +149,7 @@ func lying(t *testing.T, dir string, root *os.Root) {
 			t.Errorf("%+v: wants symptom, fix and evidence of both sides", f)
 		}
 	}
-	for _, code := range []string{"claim-android-version", "claim-cpu", "claim-abi", "claim-storage", "claim-panel", "claim-model", "claim-fingerprint", "claim-overridden"} {
+	for _, code := range []string{"claim-android-version", "claim-cpu", "claim-abi", "claim-ram", "claim-storage", "claim-panel", "claim-board", "claim-model", "claim-fingerprint", "claim-overridden"} {
 		if !got[code] {
 			t.Errorf("no %s; claims %+v", code, r.Claims)
 		}
@@ -152,6 +157,24 @@ func lying(t *testing.T, dir string, root *os.Root) {
 	if c := claim(r, "android-version"); !strings.Contains(c.Real, "sdk 17") {
 		t.Errorf("real version %q", c.Real)
 	}
+}
+
+// foreignLoader is the preloader of another board, whose only memory chip has
+// 512 MiB.
+func foreignLoader() []byte {
+	p := synth.Panther()
+	p.Board = "lion"
+	b := p.Preloader()
+	block := b[len(b)-0x200:] // room for the list behind the name
+	copy(block, b[len(b)-0x100:])
+	clear(b[len(b)-0x100:])
+	copy(block[0x64:], "MTK_BIN\x00\x01\x00\x00\x00")
+	record := block[0x64+12:]
+	binary.LittleEndian.PutUint32(record, 0x202) // eMMC and LPDDR2 in one chip
+	copy(record[4:], "\x90JH4G2a")
+	binary.LittleEndian.PutUint32(record[20:], 9)
+	binary.LittleEndian.PutUint32(record[144:], 512<<20)
+	return b
 }
 
 // TestDamaged: what is recognised and broken is said to be so, and named.
