@@ -35,6 +35,11 @@ func rulesCommand() *cli.Command {
 				},
 				Action: rulesExplain,
 			},
+			{
+				Name: "finding", Usage: "what the codes of findings mean: of compare and of inspect", ArgsUsage: "[CODE…]",
+				Description: "Without a code, every code with its severity. With codes: the symptom that a user would see, and what to do.",
+				Action:      rulesFinding,
+			},
 		},
 	}
 }
