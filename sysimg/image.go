@@ -93,8 +93,9 @@ func (m *Image) Verify(ctx context.Context, p mtkport.Progress) ([]mtkport.Findi
 func readThrough(ctx context.Context, t *tree.Tree, p mtkport.Progress) ([]mtkport.Finding, error) {
 	var out []mtkport.Finding
 	seen := map[*tree.Node]bool{}
-	task := mtkport.Begin(p, "read files", t.Bytes())
-	buf := make([]byte, 1<<20)
+	sum := t.Bytes()
+	task := mtkport.Begin(p, "read files", sum)
+	buf := make([]byte, min(1<<20, max(1, sum)))
 	err := t.Walk(func(path string, n *tree.Node) error {
 		if n.Data == nil || seen[n] {
 			return ctx.Err()
