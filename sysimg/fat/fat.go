@@ -18,6 +18,7 @@ package fat
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -144,10 +145,16 @@ func (w *walker) dir(p string, depth int) error {
 		w.lost(p, err)
 		return nil
 	}
+	seen := map[string]bool{}
 	for _, e := range ents {
 		if tree.CheckName(e.Name()) != nil {
 			continue // the entries . and ..
 		}
+		if seen[e.Name()] { // the library opens by name, so only one of them can be had
+			w.lost(path.Join(p, e.Name()), errors.New("the name stands twice in its folder"))
+			continue
+		}
+		seen[e.Name()] = true
 		if w.left--; w.left < 0 {
 			return w.damaged(p, fmt.Sprintf("more than %d names", maxNames))
 		}
