@@ -17,11 +17,6 @@ import (
 	"mtkport/testdata/realfile"
 )
 
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
-}
-
 func look(t *testing.T, name string) *inspect.Report {
 	t.Helper()
 	r, err := inspect.Path(context.Background(), name)
