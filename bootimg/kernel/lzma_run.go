@@ -77,7 +77,7 @@ func (c coder) tree8(p *[0x100]uint16, w uint64) (uint32, coder) {
 		p[m&0xff] = uint16(t)
 		m = m<<1 + bit
 	}
-	c, w = c.norm(w)
+	c, _ = c.norm(w)
 	c, _, t, bit = c.split(q, 0, 0)
 	p[m&0xff] = uint16(t)
 	return m<<1 + bit - 0x100, c
@@ -95,7 +95,7 @@ func (c coder) tree6(p *[64]uint16, w uint64) (uint32, coder) {
 		p[m&63] = uint16(t)
 		m = m<<1 + bit
 	}
-	c, w = c.norm(w)
+	c, _ = c.norm(w)
 	c, _, t, bit = c.split(q, 0, 0)
 	p[m&63] = uint16(t)
 	return m<<1 + bit - 64, c
@@ -111,7 +111,7 @@ func (c coder) tree3(p *[8]uint16, w uint64) (uint32, coder) {
 	c, q, t, bit := c.split(q, uint32(p[(2*m)&7]), uint32(p[(2*m+1)&7]))
 	p[m&7] = uint16(t)
 	m = 2*m + bit
-	c, w = c.norm(w)
+	c, _ = c.norm(w)
 	c, _, t, bit = c.split(q, 0, 0)
 	p[m&7] = uint16(t)
 	return m<<1 + bit - 8, c
@@ -145,7 +145,7 @@ func (c coder) reverse4(p *[16]uint16, w uint64) (uint32, coder) {
 		m = m<<1 + bit
 		sym += bit << (i & 31)
 	}
-	c, w = c.norm(w)
+	c, _ = c.norm(w)
 	c, _, t, bit = c.split(q, 0, 0)
 	p[m&15] = uint16(t)
 	return sym + bit<<3, c
@@ -171,7 +171,7 @@ func (c coder) matched(p *[0x300]uint16, hint uint32, w uint64) (uint32, coder) 
 		offs = hb ^ offs&(bit-1)
 		at = a0 ^ (a0^a1)&-bit
 	}
-	c, w = c.norm(w)
+	c, _ = c.norm(w)
 	c, _, t, bit = c.split(q, 0, 0)
 	p[at] = uint16(t)
 	return m<<1 + bit, c
