@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,7 +29,7 @@ type extraction struct {
 	jobs  []job
 	soft  []link // symlinks, and further names of them
 	hard  []link // further names of the rest
-	gone  []job  // files that the image has lost in part
+	gone  []gone // files that the image has lost in part
 	first map[*tree.Node]int
 	rep   Report
 	task  mtkport.Task
@@ -42,6 +43,12 @@ type job struct {
 	entry     int
 }
 
+// gone is a file that the image has lost, and why.
+type gone struct {
+	job
+	err error
+}
+
 // link is a symlink or, with a first name, a hard link: indices of entries.
 type link struct{ entry, first int }
 
@@ -52,7 +59,8 @@ type link struct{ entry, first int }
 // A file that the image has lost in part is left out, named in Report.Lost and
 // marked in the side file. The caller commits or aborts dir.
 func Extract(ctx context.Context, m *Image, dir *mtkport.Dir, p mtkport.Progress) (*Report, error) {
-	if sum := m.Tree.Bytes(); m.fs != nil && sum > 2*m.Size {
+	sum := m.Tree.Bytes()
+	if m.fs != nil && sum > 2*m.Size {
 		return nil, &mtkport.Error{Off: mtkport.NoOffset, Field: "contents", Found: fmt.Sprintf("%d bytes", sum), Want: fmt.Sprintf("at most the image's %d", m.Size), Err: mtkport.ErrDamaged,
 			Hint: "many files claim the same blocks; look at single files with system ls and system cat"}
 	}
@@ -64,7 +72,7 @@ func Extract(ctx context.Context, m *Image, dir *mtkport.Dir, p mtkport.Progress
 		return nil, err
 	}
 	defer root.Close()
-	x := &extraction{ctx: ctx, root: root, first: map[*tree.Node]int{}, task: mtkport.Begin(p, "extract", m.Tree.Bytes())}
+	x := &extraction{ctx: ctx, root: root, first: map[*tree.Node]int{}, task: mtkport.Begin(p, "extract", sum)}
 	x.side = sideFile{Version: sideVersion, Format: m.Format, Layout: m.Layout, Links: "made"}
 	err = x.run(m.Tree)
 	x.task.Done(err)
@@ -176,10 +184,16 @@ func (x *extraction) done(j job, n int64) {
 func (x *extraction) lose(j job, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	e := &x.side.Entries[j.entry]
-	e.Lost = err.Error()
-	x.gone = append(x.gone, j)
-	x.rep.Lost = append(x.rep.Lost, mtkport.Finding{Code: "file-lost", Severity: mtkport.Risk, Subject: unescape(e.Path), Text: fmt.Sprintf("the contents do not read: %v", err)})
+	x.side.Entries[j.entry].Lost = err.Error()
+	x.gone = append(x.gone, gone{j, err})
+}
+
+// reportLost lists the lost files in the tree's order, whoever met them first.
+func (x *extraction) reportLost() {
+	slices.SortFunc(x.gone, func(a, b gone) int { return a.entry - b.entry })
+	for _, g := range x.gone {
+		x.rep.Lost = append(x.rep.Lost, mtkport.Finding{Code: "file-lost", Severity: mtkport.Risk, Subject: unescape(x.side.Entries[g.entry].Path), Text: fmt.Sprintf("the contents do not read: %v", g.err)})
+	}
 }
 
 // onDisk is where the entry lies below "files".

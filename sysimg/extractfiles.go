@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -13,85 +12,56 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"mtkport/sysimg/tree"
 )
 
-// One goroutine makes the files and symlinks, writers fill them: a directory
-// takes one new name at a time, and whoever waits for that could be copying.
-const (
-	writers = 2
-	ahead   = 16 // files that are open and wait to be filled
-)
+// writers make and fill files: one from the first to the last, one from the last
+// back until they meet. A directory takes one new name at a time, and so they
+// seldom want the same.
+const writers = 2
 
-// opened is a file that is made and not filled.
-type opened struct {
-	job
-	f *os.File
-}
-
-// files makes the files with their contents, and the symlinks.
+// files makes the files with their contents, directory by directory, then the
+// symlinks: last, so that no file was made through one.
 func (x *extraction) files() error {
+	slices.SortStableFunc(x.jobs, func(a, b job) int { return strings.Compare(a.dir, b.dir) })
 	ctx, stop := context.WithCancel(x.ctx)
 	defer stop()
-	made := make(chan opened, ahead)
-	errs := make([]error, writers+1)
+	errs := make([]error, writers)
+	var taken atomic.Int64
 	var wg sync.WaitGroup
-	for i := range writers {
+	for i := range errs {
 		wg.Go(func() {
-			w := fileWriter{x: x, ctx: ctx, back: make([]byte, backUnit)}
-			for o := range made {
-				if errs[i] == nil {
-					errs[i] = w.write(o)
-				}
-				if errs[i] = errors.Join(errs[i], o.f.Close()); errs[i] != nil {
-					stop() // and go on closing
-				}
+			w := fileWriter{x: x, ctx: ctx, dir: openDir{top: x.root}, buf: make([]byte, backUnit), back: make([]byte, backUnit)}
+			if errs[i] = w.run(i == 1, &taken); errs[i] != nil {
+				stop()
 			}
 		})
 	}
-	errs[writers] = x.make(ctx, made)
-	close(made)
 	wg.Wait()
 	if x.ctx.Err() == nil { // who was only stopped has nothing to say
 		errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) })
 	}
-	return errors.Join(errs...)
-}
-
-// make makes the files, directory by directory, then the symlinks: last, so that
-// no file was made through one.
-func (x *extraction) make(ctx context.Context, made chan<- opened) error {
-	slices.SortStableFunc(x.jobs, func(a, b job) int { return strings.Compare(a.dir, b.dir) })
-	dir := openDir{top: x.root}
-	defer dir.close()
-	for _, j := range x.jobs {
-		d, err := dir.open(j.dir)
-		if err != nil {
-			return err
-		}
-		f, err := d.OpenFile(j.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fs.FileMode(j.n.Mode&0o777|0o600))
-		if err != nil {
-			return err
-		}
-		select {
-		case made <- opened{j, f}:
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), f.Close())
-		}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
+	x.reportLost()
 	return x.makeLinks(x.soft)
 }
 
 // openDir keeps the last directory open.
 type openDir struct {
 	top, dir *os.Root
+	in       newFiles
 	at       string
 }
 
 func (o *openDir) close() {
 	if o.dir != nil {
+		o.in.close()
 		_ = o.dir.Close()
+		o.dir = nil
 	}
 }
 
@@ -101,37 +71,66 @@ func (o *openDir) open(dir string) (*os.Root, error) {
 	}
 	o.close()
 	var err error
-	o.dir, err = o.top.OpenRoot(dir)
-	o.at = dir
-	return o.dir, err
+	if o.dir, err = o.top.OpenRoot(dir); err != nil {
+		o.dir = nil
+		return nil, err
+	}
+	o.in, o.at = newFiles{root: o.dir}, dir
+	return o.dir, nil
 }
 
-// fileWriter fills files one after the other.
+// fileWriter makes and fills files one after the other.
 type fileWriter struct {
-	x    *extraction
-	ctx  context.Context
-	back []byte // what is read back
+	x         *extraction
+	ctx       context.Context
+	dir       openDir
+	buf, back []byte // what is written, and what is read back
 }
 
-// write fills a file. An error is one of the disk; one of the image makes the
-// file a lost one.
-func (w *fileWriter) write(o opened) error {
-	n, lost, err := w.fill(o.f, o.n.Data)
+// run takes jobs from one end of the list until all are taken.
+func (w *fileWriter) run(fromEnd bool, taken *atomic.Int64) error {
+	defer w.dir.close()
+	jobs := w.x.jobs
+	for i := 0; taken.Add(1) <= int64(len(jobs)); i++ {
+		j := jobs[i]
+		if fromEnd {
+			j = jobs[len(jobs)-1-i]
+		}
+		if err := w.file(j); err != nil {
+			return err
+		}
+	}
+	return w.ctx.Err()
+}
+
+// file makes a file. An error is one of the disk; one of the image makes the file
+// a lost one.
+func (w *fileWriter) file(j job) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := w.dir.open(j.dir); err != nil {
+		return err
+	}
+	f, err := w.dir.in.create(j.name, j.n.Mode&0o777|0o600)
+	if err != nil {
+		return err
+	}
+	n, lost, err := w.fill(f, j.n.Data)
 	switch {
 	case err != nil:
-		return err
 	case lost != nil:
-		w.x.lose(o.job, lost)
-		return nil
+		w.x.lose(j, lost)
+	default:
+		w.x.done(j, n)
+		f.setTime(j.n.MTime) // for people; the side file has the truth
 	}
-	w.x.done(o.job, n)
-	setTime(o.f, o.n.MTime) // for people; the side file has the truth
-	return nil
+	return errors.Join(err, f.Close())
 }
 
 // fill writes the contents and reads them back. lost is a fault of the image,
 // err one of the disk.
-func (w *fileWriter) fill(f *os.File, c tree.Content) (n int64, lost, err error) {
+func (w *fileWriter) fill(f newFile, c tree.Content) (n int64, lost, err error) {
 	if c == nil {
 		return 0, nil, nil
 	}
@@ -139,56 +138,45 @@ func (w *fileWriter) fill(f *os.File, c tree.Content) (n int64, lost, err error)
 	if lost != nil {
 		return 0, lost, nil
 	}
-	out := &diskWriter{f: f, back: w.back}
-	if err := tree.CopyPieces(w.ctx, out, ps, 1, w.x.task); err != nil {
-		if out.err != nil || w.ctx.Err() != nil {
-			return 0, nil, err
+	end := int64(0)
+	for _, p := range ps {
+		for done := int64(0); done < p.Len; done += backUnit {
+			if err := w.ctx.Err(); err != nil {
+				return n, nil, err
+			}
+			b := w.buf[:min(backUnit, p.Len-done)]
+			if lost := tree.ReadFull(p.Src, b, p.At+done); lost != nil {
+				return n, lost, nil
+			}
+			if err := w.put(f, b, p.Off+done); err != nil {
+				return n, nil, err
+			}
+			n += int64(len(b))
+			w.x.task.Add(int64(len(b)))
 		}
-		return 0, err, nil
+		end = p.Off + p.Len
 	}
-	if out.end < c.Size() { // it ends in a hole
-		return out.n, nil, f.Truncate(c.Size())
+	if end < c.Size() { // it ends in a hole
+		return n, nil, f.Truncate(c.Size())
 	}
-	return out.n, nil, nil
+	return n, nil, nil
 }
 
 // backUnit is how much is written and then read back, bytes: little enough that
 // it still lies in the processor's cache.
-const backUnit = 256 << 10
+const backUnit = 128 << 10
 
-// diskWriter reads back what it has written, and tells faults of the disk from
-// those of the image.
-type diskWriter struct {
-	f    *os.File
-	back []byte
-	n    int64 // bytes written
-	end  int64 // of the file
-	err  error
-}
-
-// WriteAt implements io.WriterAt.
-func (d *diskWriter) WriteAt(p []byte, off int64) (int, error) {
-	for done := 0; done < len(p); {
-		part := p[done:min(len(p), done+len(d.back))]
-		if d.err = d.write(part, off+int64(done)); d.err != nil {
-			return done, d.err
-		}
-		done += len(part)
-	}
-	d.n, d.end = d.n+int64(len(p)), max(d.end, off+int64(len(p)))
-	return len(p), nil
-}
-
-func (d *diskWriter) write(p []byte, off int64) error {
-	if _, err := d.f.WriteAt(p, off); err != nil {
+// put writes p at off, and reads it back.
+func (w *fileWriter) put(f newFile, p []byte, off int64) error {
+	if _, err := f.WriteAt(p, off); err != nil {
 		return err
 	}
-	back := d.back[:len(p)]
-	if _, err := d.f.ReadAt(back, off); err != nil && err != io.EOF {
+	back := w.back[:len(p)]
+	if err := tree.ReadFull(f, back, off); err != nil {
 		return err
 	}
 	if !bytes.Equal(p, back) {
-		return fmt.Errorf("%s: read back at 0x%x, it is not what was written: the disk is not to be trusted", d.f.Name(), off)
+		return fmt.Errorf("%s: read back at 0x%x, it is not what was written: the disk is not to be trusted", f.Name(), off)
 	}
 	return nil
 }
