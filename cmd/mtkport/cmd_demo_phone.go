@@ -145,7 +145,7 @@ func (d *demo) onto(ctx context.Context) (err error) {
 	if !errors.Is(err, mtkport.ErrInterrupted) {
 		return errors.Join(err, errors.New("the cable came off and nobody noticed"))
 	}
-	d.say("\nAt %d %% the cable came off. %s", cutAt, mtkport.HintOf(err))
+	d.say("\nAt %d %% the cable came off; %s", cutAt, mtkport.HintOf(err))
 	d.say("Half a system on the phone, and the journal on the desk. The same command again:\n")
 	opt.Confirm = nil
 	res, err := flash.Write(ctx, p.cfg, set, opt)

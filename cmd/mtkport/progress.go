@@ -22,20 +22,18 @@ const lineEvery = 10 * time.Second
 // progress draws the progress of the rooms on stderr: bars on a terminal, a
 // line now and then elsewhere, nothing with --quiet. A nil *progress is silent.
 type progress struct {
-	mu   sync.Mutex
-	w    io.Writer
-	bars *mpb.Progress // nil off a terminal
+	mu       sync.Mutex
+	w        io.Writer
+	terminal bool
+	bars     *mpb.Progress // while bars are drawn; nil at other times
+	live     int           // bars that have not ended
 }
 
 func newProgress(e *env) *progress {
 	if e.quiet {
 		return nil
 	}
-	p := &progress{w: e.stderr}
-	if isTerminal(e.stderr) {
-		p.bars = mpb.New(mpb.WithOutput(e.stderr), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
-	}
-	return p
+	return &progress{w: e.stderr, terminal: isTerminal(e.stderr)}
 }
 
 // roomProgress is p for a room: a nil interface when silent.
@@ -66,9 +64,38 @@ func (p *progress) Start(phase string, total int64) mtkport.Task {
 	return &task{p: p, phase: phase, total: total, begun: now, said: now}
 }
 
+// close leaves the bars of tasks that never ended as they are.
 func (p *progress) close() {
-	if p != nil && p.bars != nil {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bars != nil {
+		p.bars.Shutdown()
+		p.bars = nil
+	}
+}
+
+// open draws one bar more.
+func (p *progress) open(t *task) *mpb.Bar {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bars == nil {
+		p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
+	}
+	p.live++
+	return t.newBar(p.bars)
+}
+
+// end lets go of the screen with the last bar: a bar that is drawn again later
+// would wipe out what the command printed meanwhile.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live--; p.live == 0 && p.bars != nil {
 		p.bars.Wait()
+		p.bars = nil
 	}
 }
 
@@ -90,13 +117,13 @@ func (t *task) Add(n int64) {
 	now := time.Now()
 	switch {
 	case t.ended || now.Sub(t.begun) < showAfter:
-	case t.p.bars == nil:
+	case !t.p.terminal:
 		if now.Sub(t.said) >= lineEvery {
 			t.said, t.shown = now, true
 			t.p.Note(t.line())
 		}
 	case t.bar == nil:
-		t.bar = t.newBar()
+		t.bar = t.p.open(t)
 		t.bar.SetCurrent(t.done)
 	default:
 		t.bar.SetCurrent(t.done)
@@ -114,9 +141,10 @@ func (t *task) Done(err error) {
 	if t.bar != nil {
 		if err != nil {
 			t.bar.Abort(false)
-			return
+		} else {
+			t.bar.SetTotal(t.done, true)
 		}
-		t.bar.SetTotal(t.done, true)
+		t.p.end()
 	}
 	if t.shown && err == nil {
 		t.p.Note(t.line() + ", done")
@@ -130,8 +158,8 @@ func (t *task) line() string {
 	return fmt.Sprintf("%s: %s", t.phase, size(t.done))
 }
 
-func (t *task) newBar() *mpb.Bar {
-	return t.p.bars.AddBar(max(t.total, 0),
+func (t *task) newBar(bars *mpb.Progress) *mpb.Bar {
+	return bars.AddBar(max(t.total, 0),
 		mpb.PrependDecorators(decor.Name(t.phase, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(
 			decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
