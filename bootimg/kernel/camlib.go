@@ -184,8 +184,12 @@ func (c *camLib) lenses() []Driver {
 }
 
 // FindDrivers tells what r is — a kernel, an lk, or libcameracustom.so — and
-// lists its drivers. Boot images are opened with package bootimg first.
+// lists its drivers. Boot images are opened with package bootimg first. When rec
+// is nil, the recognisers are those of [Builtin].
 func FindDrivers(r io.ReaderAt, size int64, rec *Recognisers) (*Drivers, error) {
+	if rec == nil {
+		go Builtin() // meanwhile
+	}
 	head := make([]byte, 20)
 	if n, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err

@@ -30,14 +30,16 @@ func (s *addrSet) has(a uint32) bool {
 
 // wordsIn lists the offsets of all aligned words of v that are in s.
 func (v *view) wordsIn(s *addrSet) []int {
-	var out []int
-	b := v.data
-	for i := 0; i+4 <= len(b); i += 4 {
-		if w := le32(b[i:]); w-v.base < uint32(len(b)) && s.has(w) {
-			out = append(out, i)
+	size := uint32(len(v.data))
+	return inParts(len(v.data), func(from, to int) (out []int) {
+		b := v.data[from:to]
+		for i := 3; i < len(b); i += 4 {
+			if w := le32(b[i-3 : i+1]); w-v.base < size && s.has(w) {
+				out = append(out, from+i-3)
+			}
 		}
-	}
-	return out
+		return out
+	})
 }
 
 // arg is a register whose content is known.
@@ -57,15 +59,18 @@ type call struct {
 // calls finds every unconditional branch (BL, and B for tail calls) to an
 // address in targets, with the constants in r0 to r3.
 func (k *Kernel) calls(targets *addrSet) []call {
+	return inParts(len(k.image.data), func(from, to int) []call { return k.callsIn(targets, from, to) })
+}
+
+func (k *Kernel) callsIn(targets *addrSet, from, to int) (out []call) {
 	v, syms := &k.image, k.Symbols()
-	var out []call
-	b := v.data
-	for i := 0; i+4 <= len(b); i += 4 {
-		if b[i+3]&0xfe != 0xea {
+	b := v.data[:to]
+	for i := from + 3; i < len(b); i += 4 {
+		if b[i]&0xfe != 0xea {
 			continue
 		}
-		site := v.addr(i)
-		to := branchTarget(le32(b[i:]), site)
+		site := v.addr(i - 3)
+		to := branchTarget(le32(b[i-3:]), site)
 		if !targets.has(to) {
 			continue
 		}

@@ -92,7 +92,7 @@ func (k *Kernel) embeddedConfig() *Config {
 		if err != nil {
 			continue
 		}
-		text, err := drain(z, maxConfig, 0)
+		text, err := drain(z, maxConfig, 0, alone)
 		if err != nil {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 )
 
 // Kind is a kind of hardware.
@@ -117,16 +118,25 @@ func (d *Drivers) finish(wanted []Kind) {
 
 // Drivers finds the drivers in the kernel: first the tables that its code and
 // its pointers lead to, then symbols, then strings. rec names what tables alone
-// cannot tell; [Builtin] gives the recognisers that come with the package.
+// cannot tell; nil are those that come with the package, as [Builtin] gives them.
 func (k *Kernel) Drivers(rec *Recognisers) *Drivers {
+	if rec == nil {
+		rec = Builtin()
+	}
+	var soc SoC
+	var hits [][]stringHit
+	var aside sync.WaitGroup
+	aside.Go(func() { hits = k.stringHits(rec.strings) })
+	aside.Go(func() { soc = k.SoC() })
 	f := newFinder(k, rec)
 	f.findLCM()
 	f.findCameras()
 	f.findRegistered()
 	f.findI2CDrivers()
 	f.findBoard()
-	f.findByRules()
-	d := &Drivers{Source: "kernel", Kernel: Ident{k.Version(), k.Banner(), k.SoC().Name}, List: f.out}
+	aside.Wait()
+	f.findByRules(hits)
+	d := &Drivers{Source: "kernel", Kernel: Ident{k.Version(), k.Banner(), soc.Name}, List: f.out}
 	d.finish(Kinds())
 	return d
 }

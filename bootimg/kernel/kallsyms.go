@@ -35,10 +35,33 @@ type kallsyms struct {
 	nmarkers                                                  int
 }
 
-// findKallsyms locates the table.
-func findKallsyms(v *view) (kallsyms, error) {
+// symbolSearch looks for the table while the kernel grows: all that tells where
+// it is stands in front of its end.
+type symbolSearch struct {
+	next  int // where it goes on
+	found bool
+	table kallsyms
+	list  []Symbol
+	err   error // of expanding the table
+}
+
+// see goes on in a longer front of the kernel.
+func (s *symbolSearch) see(front []byte) {
+	if s.found {
+		return
+	}
+	v := &view{data: front, base: defaultBase}
+	if s.table, s.next, s.found = findKallsyms(v, s.next); s.found {
+		s.list, s.err = s.table.symbols(v)
+	}
+}
+
+// findKallsyms locates the table whose index begins at from or behind it. When
+// there is none, next is where to go on once v has grown.
+func findKallsyms(v *view, from int) (k kallsyms, next int, ok bool) {
 	b := v.data
-	for t := 0; t+2*tokens <= len(b); t += 4 {
+	t := from
+	for ; t+2*tokens <= len(b); t += 4 {
 		if b[t] != 0 || b[t+1] != 0 || b[t+3] != 0 || b[t+2] < 2 || b[t+2] > maxTokenLen || !risingIndex(b[t:]) {
 			continue
 		}
@@ -48,10 +71,10 @@ func findKallsyms(v *view) (kallsyms, error) {
 		}
 		k := kallsyms{tokenTable: table, tokenIndex: t}
 		if k.findMarkers(v) && k.findNames(v) && k.findAddresses(v) {
-			return k, nil
+			return k, t, true
 		}
 	}
-	return kallsyms{}, errNoKallsyms
+	return kallsyms{}, t, false
 }
 
 // risingIndex tells whether 256 offsets rise by the length of a short string.

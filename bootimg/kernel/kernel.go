@@ -53,6 +53,7 @@ type Kernel struct {
 	notes    []mtkport.Finding
 	elfSyms  []Symbol
 
+	search   symbolSearch // what was found of the symbols while unpacking
 	symsOnce sync.Once
 	syms     *Symbols
 	symsErr  error
@@ -142,9 +143,9 @@ func (k *Kernel) unpack(b []byte) error {
 		k.findDTBs(b)
 		k.checkEnd(b)
 	}
-	p, out, err := findPayload(b)
+	p, out, search, err := findPayload(b)
 	if err == nil {
-		k.payload = p
+		k.payload, k.search = p, *search
 		return k.take(out)
 	}
 	if k.form != ZImage && len(b) >= minUnpacked && bytes.Contains(b, []byte(bannerPrefix)) {

@@ -150,7 +150,7 @@ func (d *lzma) room(end int) {
 
 // unlzma unpacks a .lzma file: one byte of properties, four of dictionary size,
 // eight of size (all ones: until the end marker).
-func unlzma(b []byte, limit int) ([]byte, int, error) {
+func unlzma(b []byte, limit int, grown growth) ([]byte, int, error) {
 	if !looksLZMA(b) {
 		return nil, 0, errLZMA
 	}
@@ -172,6 +172,7 @@ func unlzma(b []byte, limit int) ([]byte, int, error) {
 	done, err := false, error(nil)
 	for !done && err == nil && len(d.out) < end {
 		done, err = d.run(min(end, len(d.out)+lzmaStride))
+		grown(d.out)
 	}
 	switch {
 	case err != nil:
@@ -205,8 +206,8 @@ func looksLZMA(b []byte) bool {
 	return size == 1<<64-1 || size < 1<<32
 }
 
-// unlzma2 decodes LZMA2 chunks to the end chunk; off is where b's chunks begin.
-func (d *lzma) unlzma2() error {
+// unlzma2 decodes LZMA2 chunks to the end chunk.
+func (d *lzma) unlzma2(grown growth) error {
 	needDict, needProps := true, true
 	for {
 		if d.pos >= d.end {
@@ -233,6 +234,7 @@ func (d *lzma) unlzma2() error {
 		if err != nil {
 			return err
 		}
+		grown(d.out)
 	}
 }
 

@@ -31,11 +31,15 @@ type Payload struct {
 	Unpacked int64  `json:"unpacked"` // bytes of the kernel in memory
 }
 
+// growth is told the front of what is unpacked, as it grows. What a front holds
+// does not change any more.
+type growth func(front []byte)
+
 // method is one way of packing a kernel.
 type method struct {
 	name   string
 	magic  string
-	unpack func(b []byte, limit int) (out []byte, used int, err error)
+	unpack func(b []byte, limit int, grown growth) (out []byte, used int, err error)
 }
 
 var methods = []method{
@@ -89,20 +93,24 @@ func inWindow(b []byte, from, to int) []candidate {
 // findPayload really unpacks each candidate and returns the first that is
 // larger than 1 MiB and holds a Linux banner. The magic alone says little: the
 // xz decompressor in front of the payload holds its own magic.
-func findPayload(b []byte) (Payload, []byte, error) {
+// The symbols are looked for meanwhile.
+func findPayload(b []byte) (Payload, []byte, *symbolSearch, error) {
 	var last error
 	tried := 0
 	for c := range candidates(b) {
-		out, used, err := c.m.unpack(b[c.off:], maxUnpacked)
+		search := &symbolSearch{}
+		f := follower{do: search.see}
+		out, used, err := c.m.unpack(b[c.off:], maxUnpacked, f.grow)
+		f.wait()
 		if len(out) > muchUnpacked {
 			tried++
 		}
 		if len(out) >= minUnpacked && bytes.Contains(out, []byte(bannerPrefix)) {
 			p := Payload{Off: int64(c.off), Method: c.m.name, Packed: int64(used), Unpacked: int64(len(out))}
 			if err != nil {
-				return p, nil, &payloadError{p, err}
+				return p, nil, nil, &payloadError{p, err}
 			}
-			return p, out, nil
+			return p, out, search, nil
 		}
 		if err != nil && len(out) >= minUnpacked {
 			last = &payloadError{Payload{Off: int64(c.off), Method: c.m.name}, err}
@@ -114,7 +122,7 @@ func findPayload(b []byte) (Payload, []byte, error) {
 	if last == nil {
 		last = errNoPayload
 	}
-	return Payload{}, nil, last
+	return Payload{}, nil, nil, last
 }
 
 var errNoPayload = errors.New("no packed kernel found")
@@ -128,7 +136,7 @@ type payloadError struct {
 func (e *payloadError) Error() string { return e.at.Method + ": " + e.err.Error() }
 func (e *payloadError) Unwrap() error { return e.err }
 
-func gunzip(b []byte, limit int) ([]byte, int, error) {
+func gunzip(b []byte, limit int, grown growth) ([]byte, int, error) {
 	if len(b) < 18 || b[3]&0xe0 != 0 {
 		return nil, 0, gzip.ErrHeader
 	}
@@ -138,16 +146,16 @@ func gunzip(b []byte, limit int) ([]byte, int, error) {
 		return nil, 0, err
 	}
 	z.Multistream(false)
-	out, err := drain(z, limit, min(limit, 3*len(b)))
+	out, err := drain(z, limit, min(limit, 3*len(b)), grown)
 	return out, len(b) - src.Len(), err
 }
 
-func unbzip2(b []byte, limit int) ([]byte, int, error) {
+func unbzip2(b []byte, limit int, grown growth) ([]byte, int, error) {
 	if len(b) < 10 || string(b[4:10]) != "1AY&SY" {
 		return nil, 0, errEnd
 	}
 	src := bytes.NewReader(b)
-	out, err := drain(bzip2.NewReader(src), limit, 0)
+	out, err := drain(bzip2.NewReader(src), limit, 0, grown)
 	if len(out) >= minUnpacked {
 		err = nil // what follows the stream is read as one more, and is none
 	}
@@ -155,7 +163,7 @@ func unbzip2(b []byte, limit int) ([]byte, int, error) {
 }
 
 // drain reads r whole, at most limit bytes. It keeps what came before an error.
-func drain(r io.Reader, limit, hint int) ([]byte, error) {
+func drain(r io.Reader, limit, hint int, grown growth) ([]byte, error) {
 	out := make([]byte, 0, max(hint, 1<<16))
 	for {
 		if len(out) == cap(out) {
@@ -171,12 +179,13 @@ func drain(r io.Reader, limit, hint int) ([]byte, error) {
 		case err != nil:
 			return out, err
 		}
+		grown(out)
 	}
 }
 
 // unlz4 reads the legacy frame that kernels use: blocks of at most 8 MiB, each
 // behind its packed size. The word behind the last is the unpacked size.
-func unlz4(b []byte, limit int) ([]byte, int, error) {
+func unlz4(b []byte, limit int, grown growth) ([]byte, int, error) {
 	var out []byte
 	block := make([]byte, lz4MaxBlock)
 	pos := 4
@@ -193,6 +202,7 @@ func unlz4(b []byte, limit int) ([]byte, int, error) {
 			return out, pos, errBig
 		}
 		out = append(out, block[:m]...)
+		grown(out)
 		pos += 4 + n
 		if m < lz4MaxBlock {
 			break
@@ -220,7 +230,7 @@ const (
 )
 
 // unlzop reads an lzop file: header, then blocks of LZO1X until one of size 0.
-func unlzop(b []byte, limit int) ([]byte, int, error) {
+func unlzop(b []byte, limit int, grown growth) ([]byte, int, error) {
 	pos, flags := lzopHeader(b)
 	if pos == 0 {
 		return nil, 0, errEnd
@@ -239,6 +249,7 @@ func unlzop(b []byte, limit int) ([]byte, int, error) {
 			return out, pos, err
 		}
 		pos = next
+		grown(out)
 	}
 }
 

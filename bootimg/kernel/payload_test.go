@@ -99,7 +99,7 @@ func TestPayloadMethods(t *testing.T) {
 func TestLZMAWitness(t *testing.T) {
 	b := kernelBytes(t, filepath.Join(realfile.Dir(t), "boot", "pixi3-boot.img"))
 	b = b[bytes.Index(b[partHeader+0x3000:], []byte(xzMagic+"\x00\x01\x69\x22\xde\x36\x02"))+partHeader+0x3000:]
-	got, _, err := unxz(b, maxUnpacked)
+	got, _, err := unxz(b, maxUnpacked, alone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,11 +129,11 @@ func TestLZMAWitness(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		out, _, err := unlzma(buf.Bytes(), maxUnpacked)
+		out, _, err := unlzma(buf.Bytes(), maxUnpacked, alone)
 		if err != nil || !bytes.Equal(out, data) {
 			t.Errorf("%+v: %d bytes: %v", *c.Properties, len(out), err)
 		}
-		if _, _, err := unlzma(buf.Bytes(), 1<<20); !errors.Is(err, errBig) {
+		if _, _, err := unlzma(buf.Bytes(), 1<<20, alone); !errors.Is(err, errBig) {
 			t.Errorf("a limit of 1 MiB: %v", err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestPayloadBound(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if out, _, err := unlz4(buf.Bytes(), maxUnpacked); !errors.Is(err, errBig) || len(out) > maxUnpacked {
+	if out, _, err := unlz4(buf.Bytes(), maxUnpacked, alone); !errors.Is(err, errBig) || len(out) > maxUnpacked {
 		t.Errorf("%d bytes: %v", len(out), err)
 	}
 }

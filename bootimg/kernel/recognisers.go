@@ -212,8 +212,9 @@ func (r *Recognisers) isSensor(name string) bool {
 // minPrefix is how many letters symbol rules are indexed by.
 const minPrefix = 3
 
-// findByRules applies the rules that only symbols and strings satisfy.
-func (f *finder) findByRules() {
+// findByRules applies the rules that only symbols and strings satisfy; hits are
+// those of the string rules.
+func (f *finder) findByRules(hits [][]stringHit) {
 	from, what, scale := FromSymbol, "functions", 1
 	if len(f.syms.List) == 0 {
 		from, what, scale = FromString, "names", stringScale
@@ -226,7 +227,10 @@ func (f *finder) findByRules() {
 	}
 	f.findNamed()
 	for i := range f.rec.strings {
-		f.findString(&f.rec.strings[i])
+		seen := map[string]bool{}
+		for _, h := range hits[i] {
+			f.addString(&f.rec.strings[i], h.match, h.at, seen)
+		}
 	}
 }
 
@@ -302,22 +306,36 @@ func (f *finder) findNamed() {
 	}
 }
 
-// findString looks for the rule's text and reads the string around it.
-func (f *finder) findString(r *stringRule) {
-	seen := map[string]bool{}
-	for at := f.k.stringsFrom(); ; {
-		n := bytes.Index(f.v.data[at:], []byte(r.Text))
+// stringHit is a string that a rule matches.
+type stringHit struct {
+	at    int      // in the image
+	match []string // the match and its groups
+}
+
+// stringHits lists for each string rule the strings that it matches.
+func (k *Kernel) stringHits(rules []stringRule) [][]stringHit {
+	hits := make([][]stringHit, len(rules))
+	for i := range rules {
+		hits[i] = rules[i].find(k.image.data, k.stringsFrom())
+	}
+	return hits
+}
+
+// find looks for the rule's text from at on and reads the string around it.
+func (r *stringRule) find(b []byte, at int) (hits []stringHit) {
+	for {
+		n := bytes.Index(b[at:], []byte(r.Text))
 		if n < 0 {
-			return
+			return hits
 		}
 		at += n
-		s := printable(f.v.data, at, 512)
-		if at > 0 && f.v.data[at-1] >= ' ' && f.v.data[at-1] <= '~' {
+		s := printable(b, at, 512)
+		if at > 0 && b[at-1] >= ' ' && b[at-1] <= '~' {
 			at++
 			continue
 		}
 		if m := r.re.FindStringSubmatch(s); m != nil {
-			f.addString(r, m, at, seen)
+			hits = append(hits, stringHit{at, m})
 		}
 		at += len(s)
 	}

@@ -43,12 +43,14 @@ func (k *Kernel) SymbolsErr() error {
 
 func (k *Kernel) readSymbols() {
 	k.syms = &Symbols{Source: "none", Off: -1}
-	t, err := findKallsyms(&k.image)
-	if err == nil {
-		var list []Symbol
-		if list, err = t.symbols(&k.image); err == nil {
-			k.syms = &Symbols{Source: "kallsyms", Off: int64(t.addresses), List: list}
-		}
+	s := &k.search
+	s.see(k.image.data)
+	err := s.err
+	switch {
+	case !s.found:
+		err = errNoKallsyms
+	case err == nil:
+		k.syms = &Symbols{Source: "kallsyms", Off: int64(s.table.addresses), List: s.list}
 	}
 	if len(k.elfSyms) > len(k.syms.List) {
 		k.syms = &Symbols{Source: "elf", Off: -1, List: k.elfSyms}

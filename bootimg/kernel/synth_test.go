@@ -220,7 +220,7 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("kernel %v, error %v", k != nil, err)
 		}
 		for _, m := range methods {
-			if out, used, _ := m.unpack(b, 1<<16); len(out) > 1<<16+lzmaSlack || used > len(b)+lzmaMaxPerStep {
+			if out, used, _ := m.unpack(b, 1<<16, alone); len(out) > 1<<16+lzmaSlack || used > len(b)+lzmaMaxPerStep {
 				t.Errorf("%s: %d bytes of %d used", m.name, len(out), used)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"hash/crc64"
+	"sync"
 )
 
 // The .xz container as kernels use it: one or more blocks of LZMA2, behind
@@ -38,27 +39,27 @@ type xzBlock struct {
 
 // unxz unpacks the first stream of b and returns how many bytes it took, index
 // and footer not counted.
-func unxz(b []byte, limit int) ([]byte, int, error) {
+func unxz(b []byte, limit int, grown growth) ([]byte, int, error) {
 	if len(b) < xzHeaderSize || string(b[:6]) != xzMagic || b[6] != 0 || crc32.ChecksumIEEE(b[6:8]) != le32(b[8:]) {
 		return nil, 0, errXZ
 	}
-	check := b[7] & 15
 	d := newLZMA(b, limit)
 	d.pos = xzHeaderSize
+	x := &xzPlain{check: b[7] & 15, grown: grown}
 	for {
 		if d.pos >= d.end {
-			return d.out, d.pos, errEnd
+			return x.text, d.pos, errEnd
 		}
 		if d.in[d.pos] == 0 { // the index: no more blocks
-			return d.out, d.pos, nil
+			return x.text, d.pos, nil
 		}
-		if err := d.xzBlock(check); err != nil {
-			return d.out, d.pos, err
+		if err := d.xzBlock(x); err != nil {
+			return x.text, d.pos, err
 		}
 	}
 }
 
-func (d *lzma) xzBlock(check byte) error {
+func (d *lzma) xzBlock(x *xzPlain) error {
 	h, err := parseXZBlock(d.in[d.pos:d.end])
 	if err != nil {
 		return err
@@ -67,8 +68,13 @@ func (d *lzma) xzBlock(check byte) error {
 		return errBig
 	}
 	d.pos += h.size
-	begin, from := d.pos, len(d.out)
-	if err := d.unlzma2(); err != nil {
+	begin := d.pos
+	x.begin(h, len(d.out), cap(d.out))
+	f := follower{do: x.words}
+	err = d.unlzma2(f.grow)
+	f.wait()
+	x.end(d.out)
+	if err != nil {
 		return err
 	}
 	for (d.pos-begin)%4 != 0 && d.pos < d.end {
@@ -77,15 +83,12 @@ func (d *lzma) xzBlock(check byte) error {
 	if h.branch != 0 && h.branch != filterARM {
 		return errXZFilter
 	}
-	if h.branch == filterARM {
-		unfilterARM(d.out[from:], h.start)
-	}
-	return d.xzCheck(check, d.out[from:])
+	return d.xzCheck(x)
 }
 
 // xzCheck compares and skips the check behind a block. Kernels carry CRC32.
-func (d *lzma) xzCheck(check byte, data []byte) error {
-	size := int(check+2) / 3
+func (d *lzma) xzCheck(x *xzPlain) error {
+	size := int(x.check+2) / 3
 	if size > 0 {
 		size = 4 << (size - 1)
 	}
@@ -94,11 +97,68 @@ func (d *lzma) xzCheck(check byte, data []byte) error {
 	}
 	got := d.in[d.pos:]
 	d.pos += size
-	if check == xzCheckCRC32 && crc32.ChecksumIEEE(data) != le32(got) ||
-		check == xzCheckCRC64 && crc64.Checksum(data, crc64.MakeTable(crc64.ECMA)) != le64(got) {
+	if x.check == xzCheckCRC32 && x.crc32 != le32(got) || x.check == xzCheckCRC64 && x.crc64 != le64(got) {
 		return errXZCheck
 	}
 	return nil
+}
+
+// xzPlain makes the plain text of what LZMA2 unpacks, and its check. It follows
+// the decoder. The decoder's own output is its dictionary, so what a filter
+// changes is a copy.
+type xzPlain struct {
+	text  []byte // the stream so far: the decoder's output, or the copy
+	check byte
+	grown growth
+
+	filter bool // the text is a copy
+	block  xzBlock
+	from   int // where the block begins
+	crc32  uint32
+	crc64  uint64
+}
+
+var crc64ECMA = sync.OnceValue(func() *crc64.Table { return crc64.MakeTable(crc64.ECMA) })
+
+// begin opens a block at from; the decoder expects size bytes in all.
+func (x *xzPlain) begin(h xzBlock, from, size int) {
+	x.block, x.from, x.crc32, x.crc64 = h, from, 0, 0
+	if h.branch == filterARM && !x.filter {
+		x.filter = true
+		x.text = append(make([]byte, 0, size), x.text...)
+	}
+}
+
+// words takes all whole words of raw, the decoder's output from the first block
+// on: the filter works on words.
+func (x *xzPlain) words(raw []byte) {
+	x.take(raw[:x.from+(len(raw)-x.from)&^3])
+	x.grown(x.text)
+}
+
+// end takes the whole of raw, which the block ends.
+func (x *xzPlain) end(raw []byte) {
+	x.words(raw)
+	x.take(raw)
+}
+
+func (x *xzPlain) take(raw []byte) {
+	done := len(x.text)
+	if x.filter {
+		x.text = append(x.text, raw[done:]...)
+	} else {
+		x.text = raw
+	}
+	more := x.text[done:]
+	if x.block.branch == filterARM {
+		unfilterARM(more, x.block.start+uint32(done-x.from))
+	}
+	switch x.check {
+	case xzCheckCRC32:
+		x.crc32 = crc32.Update(x.crc32, crc32.IEEETable, more)
+	case xzCheckCRC64:
+		x.crc64 = crc64.Update(x.crc64, crc64ECMA(), more)
+	}
 }
 
 func parseXZBlock(b []byte) (h xzBlock, err error) {

@@ -275,11 +275,11 @@ func printExports(e *env, k *kernel.Kernel) error {
 	return nil
 }
 
-// loadRecognisers takes --recognisers, or the built-in ones.
+// loadRecognisers takes --recognisers; nil without it: the built-in ones.
 func loadRecognisers(c *cli.Context) (*kernel.Recognisers, error) {
 	name := c.String("recognisers")
 	if name == "" {
-		return kernel.Builtin(), nil
+		return nil, nil
 	}
 	b, err := readBounded(name, 1<<20)
 	if err != nil {
