@@ -27,9 +27,9 @@ type Build struct {
 // line is a compiler's name and a date.
 const maxBanner = 512
 
-// findBanner returns the first whole banner in b.
-func findBanner(b []byte) (Build, bool) {
-	for at := 0; ; {
+// findBanner returns the first whole banner in b that begins at at or behind it.
+func findBanner(b []byte, at int) (Build, bool) {
+	for {
 		n := bytes.Index(b[at:], []byte(bannerPrefix))
 		if n < 0 {
 			return Build{}, false
@@ -110,8 +110,9 @@ func parseBuildTime(s string) time.Time {
 }
 
 // findVermagic returns the string that every module of this kernel carries.
-func findVermagic(b []byte) string {
-	for at := 0; ; {
+// It stands at at or behind it.
+func findVermagic(b []byte, at int) string {
+	for {
 		n := bytes.Index(b[at:], []byte("mod_unload "))
 		if n < 0 {
 			return ""

@@ -9,17 +9,19 @@ import "math/bits"
 
 // addrSet is a set of aligned addresses within a view.
 type addrSet struct {
-	base uint32
-	bits []uint64
+	base      uint32
+	bits      []uint64
+	low, high uint32 // the lowest and the highest; low is above high while the set is empty
 }
 
 func newAddrSet(v *view) *addrSet {
-	return &addrSet{base: v.base, bits: make([]uint64, len(v.data)/256+1)}
+	return &addrSet{base: v.base, bits: make([]uint64, len(v.data)/256+1), low: ^uint32(0)}
 }
 
 func (s *addrSet) add(a uint32) {
 	if i := (a - s.base) >> 2; a&3 == 0 && int(i>>6) < len(s.bits) {
 		s.bits[i>>6] |= 1 << (i & 63)
+		s.low, s.high = min(s.low, a), max(s.high, a)
 	}
 }
 
@@ -30,11 +32,14 @@ func (s *addrSet) has(a uint32) bool {
 
 // wordsIn lists the offsets of all aligned words of v that are in s.
 func (v *view) wordsIn(s *addrSet) []int {
-	size := uint32(len(v.data))
+	if s.low > s.high {
+		return nil
+	}
+	size, low, reach := uint32(len(v.data)), s.low, s.high-s.low
 	return inParts(len(v.data), func(from, to int) (out []int) {
 		b := v.data[from:to]
 		for i := 3; i < len(b); i += 4 {
-			if w := le32(b[i-3 : i+1]); w-v.base < size && s.has(w) {
+			if w := le32(b[i-3 : i+1]); w-low <= reach && w-v.base < size && s.has(w) {
 				out = append(out, from+i-3)
 			}
 		}

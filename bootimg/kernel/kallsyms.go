@@ -1,6 +1,9 @@
 package kernel
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+)
 
 // The kernel's own symbol table (kernel/kallsyms.c, scripts/kallsyms.c), as it
 // stands in memory, addresses absolute, kernels before 4.6:
@@ -35,10 +38,13 @@ type kallsyms struct {
 	nmarkers                                                  int
 }
 
-// symbolSearch looks for the table while the kernel grows: all that tells where
-// it is stands in front of its end.
-type symbolSearch struct {
-	next  int // where it goes on
+// search looks for the banner and the table while the kernel grows: all that
+// tells where the table is stands in front of its end.
+type search struct {
+	banner     int // where it begins, or where to go on looking
+	bannerSeen bool
+
+	next  int // where the search for the table goes on
 	found bool
 	table kallsyms
 	list  []Symbol
@@ -46,7 +52,14 @@ type symbolSearch struct {
 }
 
 // see goes on in a longer front of the kernel.
-func (s *symbolSearch) see(front []byte) {
+func (s *search) see(front []byte) {
+	if !s.bannerSeen {
+		if n := bytes.Index(front[s.banner:], []byte(bannerPrefix)); n >= 0 {
+			s.banner, s.bannerSeen = s.banner+n, true
+		} else {
+			s.banner = max(s.banner, len(front)-len(bannerPrefix)+1)
+		}
+	}
 	if s.found {
 		return
 	}

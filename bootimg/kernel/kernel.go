@@ -53,7 +53,7 @@ type Kernel struct {
 	notes    []mtkport.Finding
 	elfSyms  []Symbol
 
-	search   symbolSearch // what was found of the symbols while unpacking
+	search   search // what was found while unpacking
 	symsOnce sync.Once
 	syms     *Symbols
 	symsErr  error
@@ -143,9 +143,9 @@ func (k *Kernel) unpack(b []byte) error {
 		k.findDTBs(b)
 		k.checkEnd(b)
 	}
-	p, out, search, err := findPayload(b)
+	p, out, seen, err := findPayload(b)
 	if err == nil {
-		k.payload, k.search = p, *search
+		k.payload, k.search = p, *seen
 		return k.take(out)
 	}
 	if k.form != ZImage && len(b) >= minUnpacked && bytes.Contains(b, []byte(bannerPrefix)) {
@@ -168,11 +168,13 @@ func openError(err error) error {
 // take accepts out as the kernel, if it carries a banner.
 func (k *Kernel) take(out []byte) error {
 	k.image.data = out
-	build, ok := findBanner(out)
+	k.search.see(out)
+	build, ok := findBanner(out, k.search.banner)
 	if !ok {
 		return &mtkport.Error{Off: mtkport.NoOffset, Field: "banner", Found: "none", Want: "Linux version …", Err: mtkport.ErrFormat}
 	}
-	k.banner, k.vermagic = build, findVermagic(out)
+	k.banner = build
+	k.vermagic = findVermagic(out, k.stringsFrom())
 	return nil
 }
 

@@ -93,24 +93,27 @@ func inWindow(b []byte, from, to int) []candidate {
 // findPayload really unpacks each candidate and returns the first that is
 // larger than 1 MiB and holds a Linux banner. The magic alone says little: the
 // xz decompressor in front of the payload holds its own magic.
-// The symbols are looked for meanwhile.
-func findPayload(b []byte) (Payload, []byte, *symbolSearch, error) {
+// The banner and the symbols are looked for meanwhile.
+func findPayload(b []byte) (Payload, []byte, *search, error) {
 	var last error
 	tried := 0
 	for c := range candidates(b) {
-		search := &symbolSearch{}
-		f := follower{do: search.see}
+		s := &search{}
+		f := follower{do: s.see}
 		out, used, err := c.m.unpack(b[c.off:], maxUnpacked, f.grow)
 		f.wait()
 		if len(out) > muchUnpacked {
 			tried++
 		}
-		if len(out) >= minUnpacked && bytes.Contains(out, []byte(bannerPrefix)) {
+		if len(out) >= minUnpacked {
+			s.see(out) // the last of it
+		}
+		if s.bannerSeen && len(out) >= minUnpacked {
 			p := Payload{Off: int64(c.off), Method: c.m.name, Packed: int64(used), Unpacked: int64(len(out))}
 			if err != nil {
 				return p, nil, nil, &payloadError{p, err}
 			}
-			return p, out, search, nil
+			return p, out, s, nil
 		}
 		if err != nil && len(out) >= minUnpacked {
 			last = &payloadError{Payload{Off: int64(c.off), Method: c.m.name}, err}

@@ -56,6 +56,7 @@ var packers = []struct {
 	{"gzip", []string{"gzip", "-9cn"}, ""},
 	{"xz", []string{"xz", "--check=crc32", "--arm", "--lzma2=,dict=32MiB", "-c"}, "\x00\x00\x18\x00"},
 	{"xz", []string{"xz", "--check=crc64", "-c"}, "\x00\x00\x18\x00"},
+	{"xz", []string{"xz", "-T1", "--check=crc64", "--block-size=300001", "--arm", "--lzma2=preset=6", "-c"}, "\x00\x00\x18\x00"},
 	{"lzma", []string{"xz", "--format=lzma", "-c"}, "\x00\x00\x18\x00"},
 	{"lzo", []string{"lzop", "-9c"}, "\x00\x00\x18\x00"},
 	{"lz4", []string{"lz4", "-l", "-9", "-c"}, "\x00\x00\x18\x00"},
