@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -19,21 +20,23 @@ import (
 // maxText bounds what is read of a text.
 const maxText = 1 << 20
 
-var (
-	propLine   = regexp.MustCompile(`(?m)^(ro|persist|dalvik|net|wifi|rild)\.[A-Za-z0-9_.]+ *=`)
-	configLine = regexp.MustCompile(`(?m)^(CONFIG_[A-Z0-9_]+=|# CONFIG_[A-Z0-9_]+ is not set)`)
-	makeLine   = regexp.MustCompile(`(?m)^(CUSTOM_|MTK_)[A-Z0-9_]+ *= *`)
-	initLine   = regexp.MustCompile(`(?m)^(on (init|fs|boot|early-init|post-fs|property:\S+)|service \S+ /\S+)`)
-	fstabLine  = regexp.MustCompile(`(?m)^\S+\s+(\S+\s+)?(ext[234]|yaffs2?|ubifs|vfat|emmc|mtd|auto|tmpfs|rootfs|swap|f2fs|squashfs)(\s|$)|^dev_mount\s+\S+`)
-	nodeLine   = regexp.MustCompile(`(?m)^/\S+\s+(\S+\s+)?0[0-7]{3}\s+\w+\s+\w+\s*$`)
-	edifyLine  = regexp.MustCompile(`(?m)^\s*(mount|set_perm|set_perm_recursive|set_metadata|package_extract_(dir|file)|ui_print|show_progress|assert)\(`)
-	labelLine  = regexp.MustCompile(`(?m)^/\S*\s+(-.\s+)?u:object_r:`)
+// What lines of such texts look like. They are compiled when the first text is
+// met: most commands meet none.
+const (
+	propLine   = `(?m)^(ro|persist|dalvik|net|wifi|rild)\.[A-Za-z0-9_.]+ *=`
+	configLine = `(?m)^(CONFIG_[A-Z0-9_]+=|# CONFIG_[A-Z0-9_]+ is not set)`
+	makeLine   = `(?m)^(CUSTOM_|MTK_)[A-Z0-9_]+ *= *`
+	initLine   = `(?m)^(on (init|fs|boot|early-init|post-fs|property:\S+)|service \S+ /\S+)`
+	fstabLine  = `(?m)^\S+\s+(\S+\s+)?(ext[234]|yaffs2?|ubifs|vfat|emmc|mtd|auto|tmpfs|rootfs|swap|f2fs|squashfs)(\s|$)|^dev_mount\s+\S+`
+	nodeLine   = `(?m)^/\S+\s+(\S+\s+)?0[0-7]{3}\s+\w+\s+\w+\s*$`
+	edifyLine  = `(?m)^\s*(mount|set_perm|set_perm_recursive|set_metadata|package_extract_(dir|file)|ui_print|show_progress|assert)\(`
+	labelLine  = `(?m)^/\S*\s+(-.\s+)?u:object_r:`
 )
 
 // textReaders know texts by their lines.
 var textReaders = []reader{
 	{"scatter", "scatter file", isText, readScatter},
-	{"dumchar-info", "partition list of a running phone (/proc/dumchar_info)", lines(regexp.MustCompile(`(?m)^Part_Name|^preloader\s+0x`)), readDumchar},
+	{"dumchar-info", "partition list of a running phone (/proc/dumchar_info)", lines(`(?m)^Part_Name|^preloader\s+0x`), readDumchar},
 	{"shell-script", "shell script", magic("#!/"), nothingMore},
 	{"updater-script", "recovery's installation script", lines(edifyLine), nothingMore},
 	{"file-contexts", "SELinux labels of files", lines(labelLine), nothingMore},
@@ -62,8 +65,10 @@ func isText(p *probe) bool {
 	return true
 }
 
-func lines(re *regexp.Regexp) func(*probe) bool {
-	return func(p *probe) bool { return isText(p) && re.Match(p.head) }
+// lines tells whether a text has a line of that form.
+func lines(form string) func(*probe) bool {
+	re := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
+	return func(p *probe) bool { return isText(p) && re().Match(p.head) }
 }
 
 func readScatter(_ context.Context, r *Report, p *probe) error {
