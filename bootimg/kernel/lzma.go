@@ -19,7 +19,7 @@ var (
 const (
 	lzmaProbInit   = 1 << 10 // one half in eleven bits
 	lzmaMoveBits   = 5
-	lzmaStates     = 12
+	lzmaStates     = 16 // 12, rounded up: an index of four bits needs no check
 	lzmaPosStates  = 16
 	lzmaMinMatch   = 2
 	lzmaEndMarker  = 0xffffffff
@@ -137,7 +137,7 @@ func (d *lzma) startRange() error {
 }
 
 // lzmaAfterLiteral is the state that follows a literal.
-var lzmaAfterLiteral = [lzmaStates]int{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5}
+var lzmaAfterLiteral = [lzmaStates]int{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5, 0, 0, 0, 0}
 
 // room makes the output able to hold end bytes and the slack behind them.
 func (d *lzma) room(end int) {

@@ -216,12 +216,12 @@ func (d *lzma) distance(length uint32, c coder) (uint32, coder) {
 func (l *lenProbs) length(posState int, c coder, in []byte) (int, coder) {
 	c, one := c.next(in).decide(&l.choice)
 	if !one {
-		v, c := c.tree3(&l.low[posState], ahead(in, c.pos))
+		v, c := c.tree3(&l.low[posState&15], ahead(in, c.pos))
 		return int(v) + 2, c
 	}
 	c, one = c.next(in).decide(&l.choice2)
 	if !one {
-		v, c := c.tree3(&l.mid[posState], ahead(in, c.pos))
+		v, c := c.tree3(&l.mid[posState&15], ahead(in, c.pos))
 		return int(v) + 10, c
 	}
 	v, c := c.tree8(&l.high, ahead(in, c.pos))
@@ -244,7 +244,7 @@ func (d *lzma) run(end int) (done bool, err error) {
 		}
 		posState := (n - d.base) & posMask
 		var one bool
-		c, one = c.next(in).decide(&d.isMatch[state][posState])
+		c, one = c.next(in).decide(&d.isMatch[state&15][posState&15])
 		if !one {
 			prev := 0
 			if n > d.base {
@@ -264,11 +264,11 @@ func (d *lzma) run(end int) (done bool, err error) {
 			}
 			out[n] = byte(m)
 			n++
-			state = lzmaAfterLiteral[state]
+			state = lzmaAfterLiteral[state&15]
 			continue
 		}
 		var length int
-		c, one = c.next(in).decide(&d.isRep[state])
+		c, one = c.next(in).decide(&d.isRep[state&15])
 		if !one {
 			d.rep[3], d.rep[2], d.rep[1] = d.rep[2], d.rep[1], rep0
 			length, c = d.matchLen.length(posState, c, in)
@@ -284,18 +284,18 @@ func (d *lzma) run(end int) (done bool, err error) {
 				state = 10
 			}
 		} else {
-			c, one = c.next(in).decide(&d.isRepG[0][state])
+			c, one = c.next(in).decide(&d.isRepG[0][state&15])
 			if !one {
-				c, one = c.next(in).decide(&d.isRep0Long[state][posState])
+				c, one = c.next(in).decide(&d.isRep0Long[state&15][posState&15])
 				if !one {
 					length = 1
 				}
 			} else {
-				c, one = c.next(in).decide(&d.isRepG[1][state])
+				c, one = c.next(in).decide(&d.isRepG[1][state&15])
 				if !one {
 					rep0, d.rep[1] = d.rep[1], rep0
 				} else {
-					c, one = c.next(in).decide(&d.isRepG[2][state])
+					c, one = c.next(in).decide(&d.isRepG[2][state&15])
 					r := d.rep[2]
 					if one {
 						r = d.rep[3]
