@@ -116,6 +116,8 @@ func (f *FS) content(in *inode, inline []byte) (tree.Content, error) {
 	switch {
 	case size == 0:
 		return nil, nil
+	case size < 0 || size > maxFile:
+		return nil, damaged(mtkport.NoOffset, "i_size", uint64(size), fmt.Sprintf("at most %d", int64(maxFile)))
 	case in.Flags&flagEncrypt != 0:
 		f.problem("ext4-encrypted", mtkport.Risk, fmt.Sprintf("inode %d", in.ino), mtkport.NoOffset, "the contents are encrypted")
 	case in.Flags&flagInlineData != 0:
@@ -124,9 +126,6 @@ func (f *FS) content(in *inode, inline []byte) (tree.Content, error) {
 			return nil, damaged(mtkport.NoOffset, "inline data", len(b), size)
 		}
 		return tree.Bytes(b[:size]), nil
-	}
-	if size < 0 || size > maxFile {
-		return nil, damaged(mtkport.NoOffset, "i_size", uint64(size), fmt.Sprintf("at most %d", int64(maxFile)))
 	}
 	c := &content{fs: f, ino: in.ino, size: size, flags: in.Flags}
 	c.block = in.Block

@@ -3,6 +3,7 @@ package ext4
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"mtkport"
 	"mtkport/sysimg/tree"
 
 	oracle "github.com/masahiro331/go-ext4-filesystem/ext4"
@@ -176,5 +178,17 @@ func TestInodeFields(t *testing.T) {
 	}
 	if got.decode(b); got != want {
 		t.Errorf("decoded %+v, want %+v", got, want)
+	}
+}
+
+// TestInlineLength refuses a length with the sign bit set before it cuts data by
+// it.
+func TestInlineLength(t *testing.T) {
+	for _, high := range []uint32{1 << 31, 1<<32 - 1, 1 << 20} {
+		in := &inode{ino: 12}
+		in.Flags, in.SizeLo, in.SizeHi = flagInlineData, 5, high
+		if c, err := (&FS{}).content(in, nil); !errors.Is(err, mtkport.ErrDamaged) || c != nil {
+			t.Errorf("high half 0x%x: %v, %v; want damage", high, c, err)
+		}
 	}
 }
