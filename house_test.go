@@ -110,6 +110,24 @@ func TestTestHelp(t *testing.T) {
 	}
 }
 
+// TestOneYAMLReader: the YAML library panics on some documents, so only ParseYAML
+// reads with it.
+func TestOneYAMLReader(t *testing.T) {
+	for _, s := range sources(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok || s.name == "yaml.go" {
+				return true
+			}
+			id, ok := sel.X.(*ast.Ident)
+			if ok && id.Name == "yaml" && (strings.HasPrefix(sel.Sel.Name, "Unmarshal") || sel.Sel.Name == "NewDecoder") {
+				t.Errorf("%s: yaml.%s: call mtkport.ParseYAML", s.fset.Position(n.Pos()), sel.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
 // TestRoomsAreSilent: packages are libraries. They print nothing, log nothing,
 // and never end the program.
 func TestRoomsAreSilent(t *testing.T) {

@@ -177,8 +177,8 @@ func readSide(root *os.Root) (*sideFile, error) {
 		return nil, sideErr("size", "more", fmt.Sprintf("at most %d bytes", maxSide))
 	}
 	var s sideFile
-	if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
-		return nil, &mtkport.Error{File: SideName, Off: mtkport.NoOffset, Field: "yaml", Found: strings.TrimSpace(yaml.FormatError(err, false, false)), Err: mtkport.ErrFormat}
+	if err := mtkport.ParseYAML(b, &s); err != nil {
+		return nil, &mtkport.Error{File: SideName, Off: mtkport.NoOffset, Field: "yaml", Found: err.Error(), Err: mtkport.ErrFormat}
 	}
 	if s.Format != sideFormat {
 		return nil, sideErr("format", strconv.Quote(s.Format), sideFormat)

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
-
 	"mtkport"
 )
 
@@ -76,8 +74,8 @@ const maxSide = 16 << 20
 
 func parseSide(b []byte) (*side, error) {
 	s := &side{}
-	if err := yaml.UnmarshalWithOptions(b, s, yaml.Strict()); err != nil {
-		return nil, &mtkport.Error{File: SideFile, Off: mtkport.NoOffset, Found: strings.TrimSpace(err.Error()),
+	if err := mtkport.ParseYAML(b, s); err != nil {
+		return nil, &mtkport.Error{File: SideFile, Off: mtkport.NoOffset, Found: err.Error(),
 			Want: "the form that `ramdisk unpack` writes", Err: mtkport.ErrDamaged}
 	}
 	if s.Version != 1 {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
+	"mtkport"
 )
 
 func TestEmbeddedConfig(t *testing.T) {
@@ -130,7 +130,7 @@ func TestConfigData(t *testing.T) {
 		t.Error(err)
 	}
 	var f struct{ Functions map[string]string }
-	if err := yaml.UnmarshalWithOptions(optionsYAML, &f, yaml.Strict()); err != nil || len(f.Functions) < 200 {
+	if err := mtkport.ParseYAML(optionsYAML, &f); err != nil || len(f.Functions) < 200 {
 		t.Errorf("%d rules: %v", len(f.Functions), err)
 	}
 	for name, want := range map[string]string{"CONFIG_EXT4_FS": "storage", "CONFIG_SECURITY_SELINUX": "security", "CUSTOM_KERNEL_IMGSENSOR": "camera",

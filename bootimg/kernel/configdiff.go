@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"mtkport"
 )
 
 //go:embed groups.yaml
@@ -38,7 +38,7 @@ func parseGroups(b []byte) ([]group, error) {
 	var f struct {
 		Groups []group `yaml:"groups"`
 	}
-	if err := yaml.UnmarshalWithOptions(b, &f, yaml.Strict()); err != nil {
+	if err := mtkport.ParseYAML(b, &f); err != nil {
 		return nil, fmt.Errorf("option groups: %w", err)
 	}
 	for i := range f.Groups {

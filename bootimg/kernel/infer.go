@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"mtkport"
 )
 
 //go:embed options.yaml
@@ -18,7 +18,7 @@ var functionOptions = sync.OnceValue(func() map[string]string {
 	var f struct {
 		Functions map[string]string `yaml:"functions"`
 	}
-	if yaml.UnmarshalWithOptions(optionsYAML, &f, yaml.Strict()) != nil {
+	if mtkport.ParseYAML(optionsYAML, &f) != nil {
 		return nil // a test parses the embedded file: this is not reached
 	}
 	return f.Functions

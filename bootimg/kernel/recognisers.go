@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"mtkport"
 )
 
 //go:embed recognisers.yaml
@@ -91,7 +91,7 @@ func BuiltinYAML() []byte { return bytes.Clone(builtinYAML) }
 // ParseRecognisers reads a recogniser file. Unknown keys and kinds are errors.
 func ParseRecognisers(b []byte) (*Recognisers, error) {
 	var f recogniserFile
-	if err := yaml.UnmarshalWithOptions(b, &f, yaml.Strict()); err != nil {
+	if err := mtkport.ParseYAML(b, &f); err != nil {
 		return nil, fmt.Errorf("recognisers: %w", err)
 	}
 	r := &Recognisers{hooks: f.Hooks, symbols: f.Symbols, named: f.Named, strings: f.Strings, memo: map[string]Kind{}}

@@ -235,8 +235,8 @@ func readSide(root *os.Root) (*sideFile, error) {
 		return nil, mtkport.InFile(err, SideName)
 	}
 	var s sideFile
-	if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
-		return nil, sideErr("yaml", strings.TrimSpace(yaml.FormatError(err, false, false)), "what logo extract wrote")
+	if err := mtkport.ParseYAML(b, &s); err != nil {
+		return nil, sideErr("yaml", err.Error(), "what logo extract wrote")
 	}
 	if s.Format != sideFormat {
 		return nil, sideErr("format", fmt.Sprintf("%q", s.Format), sideFormat)

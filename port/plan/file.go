@@ -2,14 +2,11 @@ package plan
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"sort"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"mtkport"
 )
@@ -18,7 +15,7 @@ import (
 const Format = "mtkport-plan/1"
 
 // maxPlan bounds a plan file; one line a path makes some 200 KiB.
-const maxPlan = 32 << 20
+const maxPlan = 4 << 20
 
 const header = `# Where each path of the ported ROM comes from. Change a word and give the file
 # back with --plan: target, donor, merge or drop. A line that is removed goes back
@@ -169,10 +166,10 @@ func Parse(r io.Reader, name string) (*Edits, error) {
 		return nil, err
 	}
 	if len(b) > maxPlan {
-		return nil, planFault(name, "size", "more than 33554432 bytes", "a plan")
+		return nil, planFault(name, "size", fmt.Sprintf("more than %d bytes", maxPlan), "a plan")
 	}
 	var f planFile
-	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+	if err := mtkport.ParseYAML(b, &f); err != nil {
 		return nil, yamlError(err, name)
 	}
 	if f.Format != Format {

@@ -201,6 +201,7 @@ func TestParseRefuses(t *testing.T) {
 		"twice":       "format: " + Format + "\nstyle: look\ndecisions:\n  - paths: {a: drop}\n  - paths: {/a: drop}\n",
 		"word":        "format: " + Format + "\nstyle: look\ndecisions:\n  - paths: {a: target-only}\n",
 		"not yaml":    "format: [",
+		"bare tag":    "format: " + Format + "\nstyle: look\ndecisions: !!seq\n",
 	} {
 		if _, err := Parse(strings.NewReader(text), "p.yaml"); err == nil || !strings.HasPrefix(err.Error(), "p.yaml: ") {
 			t.Errorf("%s: %v", name, err)

@@ -1,18 +1,14 @@
 package plan
 
 import (
-	"bytes"
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
-	"github.com/goccy/go-yaml"
 
 	"mtkport"
 )
@@ -215,21 +211,14 @@ func overlay[R any](base, over []R, id func(R) string) []R {
 
 func parseRules(b []byte, name string) (rulesFile, error) {
 	var f rulesFile
-	err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&f)
-	if errors.Is(err, io.EOF) { // an empty file says nothing
-		err = nil
-	}
-	if err != nil {
+	if err := mtkport.ParseYAML(b, &f); err != nil {
 		return f, yamlError(err, name)
 	}
 	return f, nil
 }
 
-// yamlError makes a fault of the YAML reader one line: it names the line and
-// column itself, then draws the place over several lines.
 func yamlError(err error, name string) error {
-	msg, _, _ := strings.Cut(err.Error(), "\n")
-	return &mtkport.Error{File: name, Off: mtkport.NoOffset, Field: "yaml", Found: strings.TrimSpace(msg), Err: mtkport.ErrFormat}
+	return &mtkport.Error{File: name, Off: mtkport.NoOffset, Field: "yaml", Found: err.Error(), Err: mtkport.ErrFormat}
 }
 
 // check refuses unknown words, bad patterns and ids that occur twice.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"mtkport"
 )
 
 // Class says what kind of bytes a partition holds.
@@ -43,7 +43,7 @@ var table = sync.OnceValues(func() (map[string]Name, error) { return load(namesY
 
 func load(b []byte) (map[string]Name, error) {
 	var list []Name
-	if err := yaml.UnmarshalWithOptions(b, &list, yaml.Strict()); err != nil {
+	if err := mtkport.ParseYAML(b, &list); err != nil {
 		return nil, fmt.Errorf("names.yaml: %w", err)
 	}
 	m := make(map[string]Name, 2*len(list))

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"mtkport"
 )
 
 // Status is one error of SP Flash Tool, which is also what the agent itself
@@ -23,7 +23,7 @@ var errorsYAML []byte
 
 var statuses = sync.OnceValues(func() ([]Status, error) {
 	var list []Status
-	if err := yaml.UnmarshalWithOptions(errorsYAML, &list, yaml.Strict()); err != nil {
+	if err := mtkport.ParseYAML(errorsYAML, &list); err != nil {
 		return nil, fmt.Errorf("errors.yaml: %w", err)
 	}
 	return list, nil
