@@ -12,6 +12,9 @@ import (
 	"mtkport/profiles/identity"
 )
 
+// sumSize is the length of the sum behind a packet.
+const sumSize = 2
+
 // retries of one packet before a transfer is given up.
 const retries = 3
 
@@ -118,17 +121,15 @@ func (a *Agent) readRun(ctx context.Context, region string, off, n int64, out *p
 func (a *Agent) packets(ctx context.Context, op, region string, off, n int64, out *pump) (int64, error) {
 	var done int64
 	for done < n {
-		b := out.buffer(int(min(n-done, Packet)))
-		var tail [2]byte
+		size := int(min(n-done, Packet))
+		b := out.buffer(size + sumSize)
 		var sum uint16
 		if err := a.link.ReadEach(ctx, b, a.t.Flash, func(p []byte) { sum += Sum(p) }); err != nil {
 			return done, fmt.Errorf("%s %s 0x%x: %w", op, region, off+done, err)
 		}
-		if err := a.recv(ctx, op, tail[:]); err != nil {
-			return done, err
-		}
+		b, tail := b[:size], b[size:]
 		// The sum is compared before the ack, so that a refusal stops the agent here.
-		if got, want := binary.BigEndian.Uint16(tail[:]), sum; got != want {
+		if got, want := binary.BigEndian.Uint16(tail), sum-Sum(tail); got != want {
 			return done, errors.Join(&sumError{region, off + done, got, want}, a.send(ctx, op, Nack))
 		}
 		if err := a.send(ctx, op, Ack); err != nil {

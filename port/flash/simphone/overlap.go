@@ -87,11 +87,12 @@ func (w *writeBehind) flush() error {
 	return w.err
 }
 
-// buffers returns two of at least n bytes, the same ones for each command.
+// buffers returns two of at least n bytes and room for a sum behind them, the same
+// ones for each command.
 func (ph *Phone) buffers(n int64) [2][]byte {
 	for i, b := range ph.bufs {
 		if int64(len(b)) < n {
-			ph.bufs[i] = make([]byte, n)
+			ph.bufs[i] = make([]byte, n, n+2)
 		}
 	}
 	return ph.bufs

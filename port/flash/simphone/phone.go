@@ -252,6 +252,10 @@ func (ph *Phone) send(what string, b ...byte) error {
 	case Nack:
 		b = append([]byte{0xA5}, binary.BigEndian.AppendUint32(nil, 3200)...)
 	}
+	return ph.emit(b)
+}
+
+func (ph *Phone) emit(b []byte) error {
 	ph.pace(len(b))
 	_, err := ph.conn.Write(b)
 	return err

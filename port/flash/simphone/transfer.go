@@ -54,10 +54,7 @@ func (ph *Phone) sendPackets(what string, at, n, packet int64, load func([]byte,
 		if p.err != nil {
 			return p.err
 		}
-		if err := ph.sendData(what+" data", p.b, &p.sum); err != nil {
-			return err
-		}
-		if err := ph.put16(what+" sum", p.sum); err != nil {
+		if err := ph.sendPacket(what, p); err != nil {
 			return err
 		}
 		n -= int64(len(p.b))
@@ -73,12 +70,22 @@ func (ph *Phone) sendPackets(what string, at, n, packet int64, load func([]byte,
 	return nil
 }
 
+// sendPacket sends data and sum: in one go, where nothing can come between.
+func (ph *Phone) sendPacket(what string, p packet) error {
+	if ph.Hook == nil {
+		ph.next(Out, what+" data", len(p.b))
+		ph.next(Out, what+" sum", 2)
+		return ph.emit(binary.BigEndian.AppendUint16(p.b, p.sum))
+	}
+	if err := ph.sendData(what+" data", p.b, &p.sum); err != nil {
+		return err
+	}
+	return ph.put16(what+" sum", p.sum)
+}
+
 // sendData sends a packet. Spoiled here, the sum is spoiled with it: a wrong
 // byte that only a comparison finds. Spoil "READ sum" for one that the sum shows.
 func (ph *Phone) sendData(what string, b []byte, sum *uint16) error {
-	if ph.Hook == nil {
-		return ph.send(what, b...)
-	}
 	hook := ph.Hook
 	ph.Hook = func(m Message) Action {
 		a := hook(m)
