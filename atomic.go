@@ -12,17 +12,32 @@ import (
 
 // File is output that appears under its name only when it is whole: it is
 // written beside its name, and Commit syncs and renames it. A kill before
-// Commit leaves a file named .NAME.*.part beside, never half a NAME.
+// Commit leaves a file named .NAME.*.part beside, never half a NAME. What is no
+// regular file (/dev/null, a terminal, a pipe) is written as it is.
 type File struct {
 	*os.File
-	name string
-	done bool
+	name    string
+	through bool // written in place: there is nothing to rename or remove
+	done    bool
 }
 
-// CreateFile begins the file name with mode perm. The folder must exist.
+// CreateFile begins the file name with mode perm. The folder must exist. A link
+// goes on leading to the file that it leads to. A folder or a disk is refused.
 func CreateFile(name string, perm fs.FileMode) (*File, error) {
-	if st, err := os.Stat(name); err == nil && st.IsDir() {
+	switch st, err := os.Stat(name); {
+	case err != nil || st.Mode().IsRegular():
+	case st.IsDir():
 		return nil, fmt.Errorf("%s: is a folder, want a file name", name)
+	case st.Mode()&(fs.ModeDevice|fs.ModeCharDevice) == fs.ModeDevice:
+		return nil, fmt.Errorf("%s: is a disk, want a file name: an image is never written onto a disk", name)
+	default: // renaming onto it would take the device away
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		return &File{File: f, name: name, through: true}, err
+	}
+	if st, err := os.Lstat(name); err == nil && st.Mode()&fs.ModeSymlink != 0 {
+		if to, err := filepath.EvalSymlinks(name); err == nil {
+			name = to
+		}
 	}
 	dir, base := filepath.Split(name)
 	if dir == "" {
@@ -46,6 +61,9 @@ func (f *File) Commit() error {
 		return errors.New("commit after commit or abort")
 	}
 	f.done = true
+	if f.through {
+		return f.Close()
+	}
 	err := f.Sync()
 	err = errors.Join(err, f.Close())
 	if err == nil {
@@ -63,7 +81,7 @@ func (f *File) Commit() error {
 // as with Commit; a power cut may not. A file that is there already is replaced
 // only after a sync.
 func (f *File) Place() error {
-	if _, err := os.Lstat(f.name); err == nil {
+	if _, err := os.Lstat(f.name); err == nil || f.through {
 		return f.Commit()
 	}
 	if f.done {
@@ -87,7 +105,9 @@ func (f *File) Abort() {
 	}
 	f.done = true
 	_ = f.Close()
-	_ = os.Remove(f.File.Name())
+	if !f.through {
+		_ = os.Remove(f.File.Name())
+	}
 }
 
 // WriteFile writes the file name whole through fn, or leaves nothing.

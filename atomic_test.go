@@ -6,7 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -48,6 +50,48 @@ func TestWriteFileWholeOrNothing(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(name); string(b) != "new" {
 		t.Errorf("got %q, want new", b)
+	}
+}
+
+// TestWriteThrough: a device or a pipe stays what it is.
+func TestWriteThrough(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no such files on Windows")
+	}
+	dir := t.TempDir()
+	pipe, link, null := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "null")
+	if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := errors.Join(os.Symlink("file", link), os.WriteFile(filepath.Join(dir, "file"), []byte("old"), 0o600), os.Symlink("/dev/null", null)); err != nil {
+		t.Fatal(err)
+	}
+	came := make(chan []byte)
+	go func() {
+		b, _ := os.ReadFile(pipe)
+		came <- b
+	}()
+	hello := func(w io.Writer) error { _, err := io.WriteString(w, "hello"); return err }
+	for _, name := range []string{pipe, link, null} {
+		if err := WriteFile(name, 0o644, hello); err != nil {
+			t.Error(err)
+		}
+	}
+	if b := <-came; string(b) != "hello" {
+		t.Errorf("through the pipe came %q", b)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "file")); err != nil || string(b) != "hello" {
+		t.Errorf("behind the link: %q, %v", b, err)
+	}
+	want := map[string]fs.FileMode{"pipe": fs.ModeNamedPipe, "link": fs.ModeSymlink, "null": fs.ModeSymlink, "file": 0}
+	list, err := os.ReadDir(dir)
+	if err != nil || len(list) != len(want) {
+		t.Errorf("the folder holds %v, %v", list, err)
+	}
+	for _, e := range list {
+		if m, ok := want[e.Name()]; !ok || e.Type() != m {
+			t.Errorf("%s is now %v", e.Name(), e.Type())
+		}
 	}
 }
 

@@ -5,71 +5,57 @@ import (
 	"sync"
 )
 
-// pump hands read packets to a sink in another goroutine, so that the wire is
-// never idle while a packet is hashed and stored. Two buffers go round.
-type pump struct {
+// piece is how much is moved between two looks at the other side of a transfer.
+const piece = 64 << 10
+
+// behind hands read packets to a sink, a piece of the last one each time that as
+// much of the next has come: so the wire is never idle for the whole time that a
+// packet is hashed and stored. A second goroutine would do the same, but each
+// hand-over to it costs more than the work.
+type behind struct {
 	sink Sink
-	full chan []byte
-	free chan []byte
-	done chan struct{}
-	mu   sync.Mutex
+	bufs [2][]byte
+	turn int
+	rest []byte // of the last packet
+	owed int    // bytes that came since the sink was last called
 	err  error
 }
 
-func newPump(sink Sink) *pump {
-	p := &pump{sink: sink, full: make(chan []byte, 2), free: make(chan []byte, 3), done: make(chan struct{})}
-	go p.run()
-	return p
+// buffer returns n bytes to fill, which the last packet does not use.
+func (q *behind) buffer(n int) []byte {
+	if cap(q.bufs[q.turn]) < n {
+		q.bufs[q.turn] = make([]byte, n)
+	}
+	return q.bufs[q.turn][:n]
 }
 
-func (p *pump) run() {
-	defer close(p.done)
-	for b := range p.full {
-		if p.failed() == nil {
-			if err := p.sink(b); err != nil {
-				p.mu.Lock()
-				p.err = err
-				p.mu.Unlock()
-			}
-		}
-		select {
-		case p.free <- b:
-		default:
-		}
+// came says that n more bytes of the next packet came.
+func (q *behind) came(n int) {
+	if q.owed += n; q.owed >= piece {
+		q.give(q.owed)
+		q.owed = 0
 	}
 }
 
-func (p *pump) failed() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
-}
-
-// buffer returns n bytes to fill.
-func (p *pump) buffer(n int) []byte {
-	select {
-	case b := <-p.free:
-		if cap(b) >= n {
-			return b[:n]
-		}
-	default:
+func (q *behind) give(n int) {
+	b := q.rest[:min(n, len(q.rest))]
+	q.rest = q.rest[len(b):]
+	if len(b) > 0 && q.err == nil {
+		q.err = q.sink(b)
 	}
-	return make([]byte, n)
 }
 
-func (p *pump) put(b []byte) error {
-	if err := p.failed(); err != nil {
-		return err
-	}
-	p.full <- b
-	return nil
+// put takes a whole packet; the sink has then seen the one before.
+func (q *behind) put(b []byte) error {
+	q.give(len(q.rest))
+	q.rest, q.owed, q.turn = b, 0, q.turn^1
+	return q.err
 }
 
-// close waits until the sink has seen everything.
-func (p *pump) close() error {
-	close(p.full)
-	<-p.done
-	return p.err
+// close lets the sink see everything.
+func (q *behind) close() error {
+	q.give(len(q.rest))
+	return q.err
 }
 
 // packet is one packet to be sent, with its sum.

@@ -57,7 +57,7 @@ func (a *Agent) Read(ctx context.Context, region string, off, n int64, sink Sink
 	if off < 0 || n < 0 {
 		return &mtkport.Error{Off: off, Field: region, Found: fmt.Sprintf("%d bytes", n), Want: "a range", Err: mtkport.ErrTooBig}
 	}
-	out := newPump(sink)
+	out := &behind{sink: sink}
 	bad := 0
 	for n > 0 {
 		done, err := a.readRun(ctx, region, off, n, out)
@@ -99,7 +99,7 @@ func (a *Agent) resync(ctx context.Context) error {
 }
 
 // readRun is one read command. It returns the bytes that arrived whole.
-func (a *Agent) readRun(ctx context.Context, region string, off, n int64, out *pump) (int64, error) {
+func (a *Agent) readRun(ctx context.Context, region string, off, n int64, out *behind) (int64, error) {
 	const op = "READ"
 	if err := a.selectPart(ctx, region); err != nil {
 		return 0, err
@@ -118,13 +118,13 @@ func (a *Agent) readRun(ctx context.Context, region string, off, n int64, out *p
 }
 
 // packets takes the data of a read command: data, sum, and our ack.
-func (a *Agent) packets(ctx context.Context, op, region string, off, n int64, out *pump) (int64, error) {
+func (a *Agent) packets(ctx context.Context, op, region string, off, n int64, out *behind) (int64, error) {
 	var done int64
 	for done < n {
 		size := int(min(n-done, Packet))
 		b := out.buffer(size + sumSize)
 		var sum uint16
-		if err := a.link.ReadEach(ctx, b, a.t.Flash, func(p []byte) { sum += Sum(p) }); err != nil {
+		if err := a.link.ReadEach(ctx, b, a.t.Flash, func(p []byte) { sum += Sum(p); out.came(len(p)) }); err != nil {
 			return done, fmt.Errorf("%s %s 0x%x: %w", op, region, off+done, err)
 		}
 		b, tail := b[:size], b[size:]

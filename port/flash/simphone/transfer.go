@@ -41,24 +41,27 @@ func (ph *Phone) read() error {
 	if packet == 0 || packet > maxPacket {
 		packet = da.Packet
 	}
-	return ph.sendPackets(what, int64(c.Addr), int64(c.Len), int64(packet), func(b []byte, at int64) error { return ph.load(region, b, at) })
+	return ph.sendPackets(what, int64(c.Addr), int64(c.Len), int64(packet), source{1, func(b []byte, at int64) error { return ph.load(region, b, at) }})
 }
 
-// sendPackets sends data and sum and waits for each ack; the next packet is
-// made ready while one is under way.
-func (ph *Phone) sendPackets(what string, at, n, packet int64, load func([]byte, int64) error) error {
-	next := ph.readAhead(at, n, packet, load)
-	defer next.stop()
+// source is what packets are read from. It is asked for whole units.
+type source struct {
+	unit int64
+	load func(b []byte, at int64) error
+}
+
+// sendPackets sends data and sum and waits for each ack.
+func (ph *Phone) sendPackets(what string, at, n, packet int64, from source) error {
+	send := ph.streamPacket
+	if ph.Hook != nil {
+		send = ph.wholePacket
+	}
 	for n > 0 {
-		p := <-next.ready
-		if p.err != nil {
-			return p.err
-		}
-		if err := ph.sendPacket(what, p); err != nil {
+		k := min(n, packet)
+		if err := send(what, at, k, from); err != nil {
 			return err
 		}
-		n -= int64(len(p.b))
-		next.empty <- p.b
+		at, n = at+k, n-k
 		ack, err := ph.byte(what + " ack")
 		if err != nil {
 			return err
@@ -70,17 +73,45 @@ func (ph *Phone) sendPackets(what string, at, n, packet int64, load func([]byte,
 	return nil
 }
 
-// sendPacket sends data and sum: in one go, where nothing can come between.
-func (ph *Phone) sendPacket(what string, p packet) error {
-	if ph.Hook == nil {
-		ph.next(Out, what+" data", len(p.b))
-		ph.next(Out, what+" sum", 2)
-		return ph.emit(binary.BigEndian.AppendUint16(p.b, p.sum))
+// piece is about how much of a packet is read at a time: it stays in the
+// processor's cache between storage, sum and wire.
+const piece = 64 << 10
+
+// streamPacket sends a packet piece by piece, its sum with the last one.
+func (ph *Phone) streamPacket(what string, at, n int64, from source) error {
+	ph.next(Out, what+" data", int(n))
+	ph.next(Out, what+" sum", 2)
+	buf := ph.buffers(max(piece, from.unit))[0]
+	size := int64(len(buf)) / from.unit * from.unit
+	var sum uint16
+	for n > 0 {
+		b := buf[:min(n, size)]
+		if err := from.load(b, at); err != nil {
+			return err
+		}
+		sum += da.Sum(b)
+		at, n = at+int64(len(b)), n-int64(len(b))
+		if n == 0 {
+			b = binary.BigEndian.AppendUint16(b, sum)
+		}
+		if err := ph.emit(b); err != nil {
+			return err
+		}
 	}
-	if err := ph.sendData(what+" data", p.b, &p.sum); err != nil {
+	return nil
+}
+
+// wholePacket sends data and sum as two messages, so that a hook can come between.
+func (ph *Phone) wholePacket(what string, at, n int64, from source) error {
+	b := ph.buffers(n)[0][:n]
+	if err := from.load(b, at); err != nil {
 		return err
 	}
-	return ph.put16(what+" sum", p.sum)
+	sum := da.Sum(b)
+	if err := ph.sendData(what+" data", b, &sum); err != nil {
+		return err
+	}
+	return ph.put16(what+" sum", sum)
 }
 
 // sendData sends a packet. Spoiled here, the sum is spoiled with it: a wrong
@@ -385,7 +416,7 @@ func (ph *Phone) readPages() error {
 		return err
 	}
 	first := int64(c.Addr) / int64(g.Page)
-	return ph.sendPackets(what, 0, int64(pages)*int64(full), int64(packet), func(b []byte, at int64) error {
+	return ph.sendPackets(what, 0, int64(pages)*int64(full), int64(packet), source{int64(full), func(b []byte, at int64) error {
 		for len(b) > 0 {
 			page := first + at/int64(full)
 			if err := ph.Flash.ReadAt(identity.NAND, b[:full], g.pageAt(page*int64(g.Page))); err != nil {
@@ -394,5 +425,5 @@ func (ph *Phone) readPages() error {
 			b, at = b[full:], at+int64(full)
 		}
 		return nil
-	})
+	}})
 }

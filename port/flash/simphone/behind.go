@@ -1,55 +1,5 @@
 package simphone
 
-import "mtkport/port/flash/da"
-
-// readAhead is one packet of a read made ready while another is sent.
-type readAhead struct {
-	ready chan packet
-	empty chan []byte
-	done  chan struct{}
-}
-
-// packet is a packet with its sum.
-type packet struct {
-	b   []byte
-	sum uint16
-	err error
-}
-
-func (ph *Phone) readAhead(at, n, size int64, load func([]byte, int64) error) *readAhead {
-	r := &readAhead{ready: make(chan packet, 1), empty: make(chan []byte, 2), done: make(chan struct{})}
-	for _, b := range ph.buffers(min(n, size)) {
-		r.empty <- b
-	}
-	go func() {
-		defer close(r.done)
-		for n > 0 {
-			b, ok := <-r.empty
-			if !ok {
-				return
-			}
-			b = b[:min(n, size)]
-			err := load(b, at)
-			r.ready <- packet{b, da.Sum(b), err}
-			if err != nil {
-				return
-			}
-			at, n = at+int64(len(b)), n-int64(len(b))
-		}
-	}()
-	return r
-}
-
-// stop waits until nothing is read any more.
-func (r *readAhead) stop() {
-	close(r.empty)
-	select {
-	case <-r.ready:
-	case <-r.done:
-	}
-	<-r.done
-}
-
 // writeBehind stores packets of a write while the next one comes in.
 type writeBehind struct {
 	bufs [2][]byte
