@@ -81,8 +81,8 @@ const piece = 64 << 10
 func (ph *Phone) streamPacket(what string, at, n int64, from source) error {
 	ph.next(Out, what+" data", int(n))
 	ph.next(Out, what+" sum", 2)
-	buf := ph.buffers(max(piece, from.unit))[0]
-	size := int64(len(buf)) / from.unit * from.unit
+	size := max(piece, from.unit) / from.unit * from.unit
+	buf := ph.buffers(size)[0]
 	var sum uint16
 	for n > 0 {
 		b := buf[:min(n, size)]
