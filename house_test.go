@@ -128,6 +128,37 @@ func TestOneYAMLReader(t *testing.T) {
 	}
 }
 
+// TestFindingsAreDocumented: every code of a finding is in the document of the
+// JSON forms, for those who write programs around them.
+func TestFindingsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("cmd/mtkport/docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, s := range sources(t) {
+		ast.Inspect(s.file, func(node ast.Node) bool {
+			kv, ok := node.(*ast.KeyValueExpr)
+			if !ok {
+				return true
+			}
+			key, isName := kv.Key.(*ast.Ident)
+			val, isText := kv.Value.(*ast.BasicLit)
+			if !isName || !isText || key.Name != "Code" || val.Kind != token.STRING {
+				return true
+			}
+			n++
+			if code, _ := strconv.Unquote(val.Value); !strings.Contains(string(doc), "`"+code+"`") {
+				t.Errorf("%s: %s is not in docs/json.md", s.fset.Position(val.Pos()), code)
+			}
+			return true
+		})
+	}
+	if n < 30 {
+		t.Errorf("only %d codes were found", n)
+	}
+}
+
 // TestRoomsAreSilent: packages are libraries. They print nothing, log nothing,
 // and never end the program.
 func TestRoomsAreSilent(t *testing.T) {
