@@ -208,19 +208,17 @@ func (a *Agent) write(ctx context.Context, c identity.Cleared, w writing, r io.R
 	if err := a.ackIn(ctx, w.op, a.t.Flash); err != nil {
 		return err
 	}
-	src := newFeed(r, w.onWire(c.Len()), int(w.onWire(w.packet)))
-	defer src.stop()
+	src := newAhead(r, w.onWire(c.Len()), w.onWire(w.packet))
 	var done int64
 	for done < c.Len() {
-		p := src.next()
-		if p.err != nil {
-			return &PacketError{done, p.err}
+		b, sum, err := src.take()
+		if err != nil {
+			return &PacketError{done, err}
 		}
-		if err := a.putPacket(ctx, w.op, p); err != nil {
+		if err := a.putPacket(ctx, w.op, b, sum, src); err != nil {
 			return &PacketError{done, fmt.Errorf("%s 0x%x: %w", c.Region(), c.Offset()+done, err)}
 		}
 		done += min(w.packet, c.Len()-done)
-		src.free(p)
 	}
 	return nil
 }
@@ -271,14 +269,19 @@ func misaligned(c identity.Cleared, want string) error {
 	return &mtkport.Error{Off: c.Offset(), Field: c.Region(), Found: fmt.Sprintf("a write of 0x%x bytes", c.Len()), Want: want, Err: mtkport.ErrRefused}
 }
 
-func (a *Agent) putPacket(ctx context.Context, op string, p packet) error {
+func (a *Agent) putPacket(ctx context.Context, op string, data []byte, sum uint16, src *ahead) error {
 	if err := a.send(ctx, op, Ack); err != nil {
 		return err
 	}
-	if err := a.link.Write(ctx, p.data, a.t.Flash); err != nil {
-		return err
+	for len(data) > 0 {
+		n := min(len(data), piece)
+		if err := a.link.Write(ctx, data[:n], a.t.Flash); err != nil {
+			return err
+		}
+		data = data[n:]
+		src.step(n)
 	}
-	if err := a.send(ctx, op, byte(p.sum>>8), byte(p.sum)); err != nil {
+	if err := a.send(ctx, op, byte(sum>>8), byte(sum)); err != nil {
 		return err
 	}
 	var b [1]byte

@@ -1,9 +1,6 @@
 package da
 
-import (
-	"io"
-	"sync"
-)
+import "io"
 
 // piece is how much is moved between two looks at the other side of a transfer.
 const piece = 64 << 10
@@ -58,58 +55,52 @@ func (q *behind) close() error {
 	return q.err
 }
 
-// packet is one packet to be sent, with its sum.
-type packet struct {
-	data []byte
+// ahead reads and sums the next packet of a write, a piece each time that a piece
+// of the last one was sent. So a packet is whole before its first byte is on the
+// wire, and a source that fails does so between two packets.
+type ahead struct {
+	r    io.Reader
+	left int64 // bytes that r still has for packets that were not begun
+	size int64 // of a packet on the wire
+	bufs [2][]byte
+	turn int
+	next []byte // the packet being read
+	have int    // of its bytes
 	sum  uint16
 	err  error
 }
 
-// feed reads and sums packets ahead of the wire.
-type feed struct {
-	out  chan packet
-	pool chan []byte
-	quit chan struct{}
-	once sync.Once
-}
-
-func newFeed(r io.Reader, total int64, size int) *feed {
-	f := &feed{out: make(chan packet, 1), pool: make(chan []byte, 3), quit: make(chan struct{})}
-	go f.run(r, total, size)
+func newAhead(r io.Reader, total, size int64) *ahead {
+	f := &ahead{r: r, left: total, size: size}
+	f.begin()
 	return f
 }
 
-func (f *feed) run(r io.Reader, total int64, size int) {
-	for total > 0 {
-		n := int(min(total, int64(size)))
-		var b []byte
-		select {
-		case b = <-f.pool:
-			b = b[:n]
-		default:
-			b = make([]byte, n, min(int64(size), max(total, 1)))
-		}
-		_, err := io.ReadFull(r, b)
-		select {
-		case f.out <- packet{b, Sum(b), err}:
-		case <-f.quit:
-			return
-		}
-		if err != nil {
-			return
-		}
-		total -= int64(n)
+func (f *ahead) begin() {
+	n := int(min(f.left, f.size))
+	f.left -= int64(n)
+	if cap(f.bufs[f.turn]) < n {
+		f.bufs[f.turn] = make([]byte, n)
 	}
+	f.next, f.have, f.sum = f.bufs[f.turn][:n], 0, 0
+	f.turn ^= 1
 }
 
-func (f *feed) next() packet { return <-f.out }
-
-// free gives a sent packet's buffer back.
-func (f *feed) free(p packet) {
-	select {
-	case f.pool <- p.data:
-	default:
+// step reads up to n bytes more.
+func (f *ahead) step(n int) {
+	b := f.next[f.have:min(f.have+n, len(f.next))]
+	if len(b) == 0 || f.err != nil {
+		return
 	}
+	_, f.err = io.ReadFull(f.r, b)
+	f.sum += Sum(b)
+	f.have += len(b)
 }
 
-func (f *feed) stop() { f.once.Do(func() { close(f.quit) }) }
+// take returns the packet whole, with its sum, and begins the one behind it.
+func (f *ahead) take() ([]byte, uint16, error) {
+	f.step(len(f.next))
+	b, sum := f.next, f.sum
+	f.begin()
+	return b, sum, f.err
+}
