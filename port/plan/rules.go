@@ -217,6 +217,7 @@ func parseRules(b []byte, name string) (rulesFile, error) {
 	return f, nil
 }
 
+// yamlError says that a file is no YAML of ours.
 func yamlError(err error, name string) error {
 	return &mtkport.Error{File: name, Off: mtkport.NoOffset, Field: "yaml", Found: err.Error(), Err: mtkport.ErrFormat}
 }
