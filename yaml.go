@@ -55,8 +55,8 @@ func ParseYAML(b []byte, v any) (err error) {
 	// The library panics on some documents (an anchor or a tag with nothing
 	// behind it where a list belongs): to the caller that is a bad document.
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a document that the YAML reader cannot take: %v", p)
+		if recover() != nil {
+			err = errors.New("a document that the YAML reader cannot take")
 		}
 	}()
 	err = yaml.UnmarshalWithOptions(b, v, yaml.Strict())
