@@ -21,7 +21,7 @@ type Timing struct {
 }
 
 // DefaultTiming suits a real preloader, which polls every 20 ms for 2.5 s.
-var DefaultTiming = Timing{Poll: 20 * time.Millisecond, Quiet: 20 * time.Millisecond, Answer: 5 * time.Second, Total: 4 * time.Second}
+var DefaultTiming = Timing{Poll: 30 * time.Millisecond, Quiet: 20 * time.Millisecond, Answer: 5 * time.Second, Total: 4 * time.Second}
 
 // Client is the host's side of the dialogue.
 type Client struct {
